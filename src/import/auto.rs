@@ -37,6 +37,7 @@ pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> 
         .collect();
     let mut recognized = Recognized::default();
     for path in files {
+        // One note for the chart says enough: none of its parts can be read before it is rendered.
         if !is_part_of_chart(&path, &charts) {
             recognized.add_path(path);
         }
@@ -44,6 +45,7 @@ pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> 
     if recognized.groups.is_empty() {
         return Err(recognized.nothing_found());
     }
+    // Which facts come first must not depend on how the files are called.
     recognized.groups.sort_by_key(|(format, _)| *format);
     Ok(recognized)
 }
@@ -153,6 +155,7 @@ impl Recognized {
             );
             let mut remedies: Vec<String> = Vec::new();
             for (_, what) in &self.unrendered {
+                // Three commands show how it is done; a repository may hold hundreds of charts.
                 if !remedies.contains(&what.remedy()) && remedies.len() < 3 {
                     remedies.push(what.remedy());
                 }
@@ -194,6 +197,8 @@ fn read_groups(
             }
             Err(problems) if files.len() == 1 => left_out.push((files[0].clone(), problems)),
             Err(problems) => {
+                // One broken file must not hide the others. Those that can be read alone are then
+                // read together, since they may belong to one another.
                 let (good, bad) = separate_unreadable(*format, files, options, sources, progress);
                 let mut attempt = graph.clone();
                 let again = read_files(*format, &good, options, &mut attempt, sources, progress);

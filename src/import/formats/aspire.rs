@@ -61,6 +61,7 @@ fn is_service(node: &Node) -> bool {
 /// The services that a text refers to, also through values that refer on.
 fn services_in<'a>(text: &'a str, all: &BTreeMap<&'a str, &'a Node>) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
+    // Values may refer to one another in a circle.
     let mut seen = BTreeSet::new();
     let mut open = vec![text];
     while let Some(text) = open.pop() {

@@ -70,8 +70,10 @@ fn follow_locations(
 ) -> Result<(), Vec<Diagnostic>> {
     let first = input.files.first().map_or(".", String::as_str).to_owned();
     let mut files = NamedFiles::new(&first, input.options);
+    // With and without `./` it is the same file, and would otherwise be read twice.
     let mut seen: BTreeSet<String> = input.files.iter().map(|path| strip_braces(path)).collect();
     let mut at = 0;
+    // The list grows while it is walked: a location may name a file that holds locations.
     while at < documents.len() {
         let (path, document) = &documents[at];
         let mut named = Vec::new();
@@ -133,6 +135,7 @@ fn add_entity<'a>(
         return;
     };
     let kind = kind.to_lowercase();
+    // The templates of Backstage hold placeholders where names would stand.
     if kind == "template" || name.contains("${{") {
         return;
     }
@@ -166,6 +169,7 @@ fn entity_references(
     let mut found = Vec::new();
     for item in items {
         let Some(text) = item.scalar() else { continue };
+        // Backstage compares references without regard to case.
         let text = text.trim().to_lowercase();
         let (kind, rest) = match text.split_once(':') {
             Some((kind, rest)) => (Some(kind.to_owned()), rest.to_owned()),
@@ -177,6 +181,7 @@ fn entity_references(
             graph.warn(Code::NotUnderstood, message, item.place);
             "component".to_owned()
         });
+        // A reference without a namespace means that of the entity that holds it.
         let rest = if rest.contains('/') { rest } else { format!("{}/{rest}", entity.namespace) };
         found.push((format!("{kind}:{rest}"), item.place));
     }
@@ -195,6 +200,7 @@ fn add_relations(entity: &CatalogEntity<'_>, catalog: &Catalog<'_>, graph: &mut 
             graph.warn(Code::NotUnderstood, message, node.place);
         }
     }
+    // Backstage ignores such keys outside of `spec` without a word, so their author never notices.
     for key in ["dependsOn", "dependencyOf", "consumesApis", "providesApis"] {
         for parent in [entity.node, entity.node.get("metadata").unwrap_or(entity.node)] {
             if let Some(node) = parent.get(key) {
@@ -205,6 +211,7 @@ fn add_relations(entity: &CatalogEntity<'_>, catalog: &Catalog<'_>, graph: &mut 
             }
         }
     }
+    // Systems, domains and APIs only group what runs: they cannot fail by themselves.
     if !is_running(own) {
         return;
     }
@@ -229,6 +236,7 @@ fn add_relations(entity: &CatalogEntity<'_>, catalog: &Catalog<'_>, graph: &mut 
     for (api, place) in entity_references(entity, "consumesApis", Some("api"), graph) {
         use_api(own, &api, place, source("consumesApis"), catalog, graph);
     }
+    // Only the server of Backstage adds `relations`; a file that a person wrote has none.
     for relation in entity.node.get("relations").map(Node::items).unwrap_or_default() {
         let kind = relation.scalar_at("type").unwrap_or_default();
         let Some(target) = relation.scalar_at("targetRef").map(str::to_lowercase) else { continue };
@@ -285,6 +293,7 @@ fn use_api(
     }
     let message = format!("nothing in the catalog provides `{api}`, which `{own}` uses");
     graph.warn(Code::Dangling, message, place);
+    // Somebody outside of the catalog provides it, and that can fail as well.
     graph.service_or_new(api).kind = Some("external".to_owned());
     graph.depend_on(own, api, Evidence::Declared, source);
 }

@@ -29,6 +29,7 @@ pub(super) fn parse_macros(text: &str, first: usize, drawing: &mut Drawing) {
     let mut open: Vec<Option<String>> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim().trim_start_matches(['>', ' ']);
+        // `%%` begins a comment in Mermaid, `'` in PlantUML.
         if line.starts_with("%%") || line.starts_with('\'') {
             continue;
         }
@@ -70,6 +71,7 @@ pub(super) fn frame_of(line: &str) -> Option<String> {
 }
 
 fn is_frame(name: &str) -> bool {
+    // The ends `_L` and `_R` only place the frame to the left or to the right.
     let base = name.trim_end_matches("_L").trim_end_matches("_R");
     name.ends_with("Boundary") || matches!(base, "Node" | "Deployment_Node")
 }
@@ -171,6 +173,7 @@ fn apply_call(call: &MacroCall, line: usize, group: Option<&str>, drawing: &mut 
         drawing.groups.insert(id, group);
     } else if let Some(element) = element_of(&call.name) {
         let label = call.argument(1, "label").to_owned();
+        // `System` and `Person` have no technology: a description stands in its place.
         let technology = if call.name.starts_with("System") || element.is_person {
             ""
         } else {

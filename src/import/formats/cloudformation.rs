@@ -157,6 +157,7 @@ fn collect_references<'n>(
         }
         _ => {
             let Some(text) = node.scalar() else { return };
+            // `Name.Attribute` is the short form of `Fn::GetAtt`.
             let first = text.split('.').next().unwrap_or(text);
             found.extend(names.get(first));
             for part in text.split("${").skip(1) {
@@ -213,6 +214,8 @@ fn add_resources(
                     .copied()
                     .filter(|reference| runs(reference))
                     .collect();
+                // The stream of a DynamoDB table is a source of events, and the table counts as a
+                // database.
                 let is_queue = |name: &&&str| {
                     matches!(resources[**name].role, ResourceRole::Runs(Some("queue" | "database")))
                 };
@@ -292,6 +295,7 @@ fn add_call(
     graph: &mut EvidenceGraph,
 ) {
     let source = format!("{path}: Resources.{caller}");
+    // A reference may be only a permission or a setting, so the call is inferred and not declared.
     let known = graph.depend_on(caller, callee, Evidence::Inferred, source);
     let is_queue = resources[callee].role == ResourceRole::Runs(Some("queue"));
     if let (Some(dependency), true) = (known, is_queue) {
@@ -324,10 +328,13 @@ fn add_events(
             for gateway in
                 sources.iter().filter(|source| resources[**source].role == ResourceRole::Entry)
             {
+                // The function names the gateway in its event, but it is the gateway that calls the
+                // function.
                 let pair = (graph.service_name(name), graph.service_name(gateway));
                 graph.dependencies.remove(&pair);
                 add_call(path, gateway, name, resources, graph);
             }
+            // Without a gateway in the template SAM adds one, so requests enter at the function.
             graph.service_or_new(name).is_entry |= sources.is_empty();
         } else if matches!(kind, "SQS" | "SNS" | "Kinesis" | "DynamoDB" | "MSK" | "MQ" | "S3") {
             for source in sources

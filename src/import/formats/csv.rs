@@ -122,6 +122,7 @@ fn add_row(
         return;
     }
     if callers.is_empty() || callees.is_empty() {
+        // A row with one name states that there is such a service, and nothing about what it calls.
         for only in callers.iter().chain(&callees) {
             graph.service_or_new(only);
         }
@@ -163,6 +164,7 @@ fn names_in(cell: &str, separator: char) -> Vec<&str> {
         }
     }
     names.push(&cell[start..]);
+    // Callers and dependencies of a row multiply, so a hostile row must not hold millions of both.
     names.into_iter().map(str::trim).filter(|name| !name.is_empty()).take(10_000).collect()
 }
 
@@ -186,6 +188,7 @@ fn first_row(rows: &[CsvRow], separator: char) -> FirstRow {
         .iter()
         .flat_map(|row| row.cells.iter().take(2).flat_map(|cell| names_in(cell, separator)))
         .collect();
+    // Names of services appear again further down, words of a header do not.
     let appears_again = cells.iter().take(2).any(|cell| names.contains(cell.trim()));
     if is_above_numbers || !appears_again && (is_half_known || rest.len() > 1) {
         FirstRow::Unknown
@@ -305,6 +308,7 @@ fn guess_separator(text: &str) -> char {
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let first = first.unwrap_or_default();
     let count = |c: char| first.matches(c).count();
+    // Of equal counts the last one wins, so a comma is taken where the line holds none of them.
     [',', '\t', ';'].into_iter().rev().max_by_key(|c| count(*c)).unwrap_or(',')
 }
 
@@ -320,6 +324,7 @@ fn split_cells(line: &str, separator: char) -> Vec<String> {
                 characters.next();
                 cell.push('"');
             }
+            // A quote in the middle of a cell is a character like any other.
             '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
             c if c == separator && !is_quoted => cells.push(String::new()),
             c => cell.push(c),

@@ -83,6 +83,7 @@ fn parse_drawing(text: &str) -> Drawing {
         if let Some(at) = line.find(": |") {
             let fence = line[at + 2..].trim_start();
             let bars = fence.len() - fence.trim_start_matches('|').len();
+            // A text that also ends on this line leaves no block open.
             if !fence[bars..].contains('|') {
                 block_end = Some("|".repeat(bars));
             }
@@ -107,6 +108,7 @@ fn split_statements(line: &str) -> Vec<&str> {
         match (c, quote) {
             (c, Some(open)) if c == open => quote = None,
             ('"' | '\'', None) => quote = Some(c),
+            // Within a word it is a part of that word, not the start of a comment.
             ('#', None) if line[..at].chars().next_back().is_none_or(char::is_whitespace) => {
                 found.push(&line[start..at]);
                 return found;
@@ -196,6 +198,8 @@ fn declare_box(
         _ if LOOKS.contains(&key.split('.').next().unwrap_or(key)) || LOOKS.contains(&last) => {
             return None;
         }
+        // These signs begin globs, filters, imports, substitutions and indexed connections: none of
+        // them declares a box.
         _ if key.starts_with(['.', '@', '&', '!', '$', '(', '*']) => return None,
         _ => (path_within(scope, key), ""),
     };
@@ -319,6 +323,7 @@ fn make_frames(drawing: &mut Drawing) {
     for (id, shape) in &mut drawing.shapes {
         let last = id.rsplit('.').next().unwrap_or(id);
         let words = shape.label.as_deref().unwrap_or(last);
+        // Caches and queues are drawn as cylinders as well; their words tell them apart.
         if shape.kind == Some("database") {
             shape.kind = kind_of_words(words).or(shape.kind);
         }

@@ -42,6 +42,7 @@ pub(in crate::import) fn read_drawings(
         let source = load::read_text(path, input.sources)?;
         let text = &input.sources.get(source).text;
         let drawing = DotParser::new(text).parse_graph().map_err(|(at, message)| {
+            // The parser gives position 0 for a file that is no Graphviz at all.
             if at == 0 {
                 return not_of(Format::Dot, path, message);
             }
@@ -64,10 +65,13 @@ fn add_drawing(
     let mut names = BTreeMap::new();
     for (id, attributes) in &drawing.nodes {
         let Some(name) = terraform_resource(id) else { continue };
+        // `\N` only repeats the name, and labels in HTML are not read.
         let label = attributes.get("label").filter(|label| {
             !label.is_empty() && *label != id && !label.starts_with('<') && *label != "\\N"
         });
         let label = label.map(|label| label.replace("\\n", " ").replace("\\l", " "));
+        // Programs number their nodes `n1` or `node1`, while `service7` is a name: a made-up
+        // identifier has at most four letters before its digits.
         let is_made_up = id.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
         let is_made_up = !is_made_up.is_empty()
             && is_made_up.bytes().all(|byte| byte.is_ascii_digit())
@@ -85,6 +89,7 @@ fn add_drawing(
         }
         names.insert(id.as_str(), name);
     }
+    // Lines are found by bisection: counting them anew for each edge takes quadratic time.
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let mut both = 0;
     for (from, to, attributes, at) in &drawing.edges {
@@ -159,6 +164,7 @@ impl<'a> DotParser<'a> {
                     if !is_graph && !matches!(lower.as_str(), "strict" | "graph" | "digraph") {
                         return Err((0, "it does not start with `digraph` or `graph`"));
                     }
+                    // `strict` may stand before the kind of graph, and a name may follow it.
                     is_graph |= lower != "strict";
                 }
                 Some((Token::Mark('{'), _)) if is_graph => break,
@@ -188,6 +194,7 @@ impl<'a> DotParser<'a> {
         }
         if scope.is_cluster && !scope.label.is_empty() {
             for member in &scope.members {
+                // Inner clusters end first, so the first label is that of the innermost one.
                 self.drawing.clusters.entry(member.clone()).or_insert_with(|| scope.label.clone());
             }
         }
@@ -307,6 +314,7 @@ impl<'a> DotParser<'a> {
                 Ok((members, true))
             }
             Token::Id(name) => {
+                // A port and a compass point only say where on the node the line ends.
                 while matches!(self.peek_token()?, Some((Token::Mark(':'), _))) {
                     self.next_token()?;
                     self.next_token()?;
@@ -373,6 +381,7 @@ impl<'a> DotParser<'a> {
             }
             '-' if rest.starts_with("->") || rest.starts_with("--") => (Token::Arrow, 2),
             c if c.is_alphanumeric() || c == '_' || c == '.' || c == '-' || !c.is_ascii() => {
+                // A `-` may begin a number but does not continue a name: `a--b` is an edge.
                 let inner = |c: char| c.is_alphanumeric() || c == '_' || c == '.' || !c.is_ascii();
                 let skip = first.len_utf8();
                 let length = rest[skip..].find(|c| !inner(c)).map_or(rest.len(), |end| end + skip);

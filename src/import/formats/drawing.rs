@@ -202,6 +202,7 @@ impl Drawing {
             .collect();
         for (id, shape) in &mut self.shapes {
             let words = shape.label.as_deref().unwrap_or(id).trim().to_lowercase();
+            // A box called `User` that others call is a service about users, and no person.
             if PEOPLE.contains(&words.as_str()) && !called.contains(id.as_str()) {
                 shape.role = BoxRole::Person;
             }
@@ -227,6 +228,8 @@ impl Drawing {
                     Some(label) if is_made_up(id) && uses[&allowed_name(label)] == 1 => {
                         label.to_owned()
                     }
+                    // Two boxes with the same label would become one service, so both keep their
+                    // identifiers.
                     Some(label) if is_made_up(id) => format!("{label} {id}"),
                     _ => id.clone(),
                 };
@@ -275,6 +278,7 @@ impl Drawing {
             }
         }
         for (from, to, arrow) in direct {
+            // Junctions may lead in a circle.
             let mut seen = BTreeSet::new();
             let mut open = vec![to];
             while let Some(to) = open.pop() {
@@ -284,6 +288,7 @@ impl Drawing {
                     let next = through.get(&to).into_iter().flatten();
                     open.extend(next.map(|(next, _)| next.clone()));
                 }
+                // A junction with n lines in and m lines out makes n times m pairs.
                 if pairs.len() > ARROWS_MAX {
                     return pairs;
                 }
@@ -397,6 +402,7 @@ pub(super) fn plain_label(text: &str) -> String {
             && let Some(end) = rest.find('>')
         {
             let is_break = rest[1..end].trim_matches(['/', ' ']).eq_ignore_ascii_case("br");
+            // A label may hold a `<` that compares two things.
             let is_tag = rest[1..end].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
             if is_tag {
                 out.push(if is_break { '\n' } else { ' ' });
@@ -422,6 +428,7 @@ pub(super) fn plain_label(text: &str) -> String {
     ] {
         out = out.replace(entity, text);
     }
+    // Mermaid writes icons into labels, as in `fa:fa-cart`.
     let is_icon = |word: &str| {
         matches!(word.split_once(':'), Some(("fa" | "fab" | "fas" | "far" | "mdi" | "logos", _)))
     };

@@ -38,6 +38,7 @@ pub(in crate::import) fn read_definitions(
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for (path, document) in &documents {
+        // Diagnostics show lines of the file, and these values may be passwords.
         hide_values(
             std::slice::from_ref(document),
             &["environment", "command", "value"],
@@ -92,6 +93,7 @@ fn definition_nodes(root: &Node) -> Vec<&Node> {
     let mut found = Vec::new();
     let mut open = vec![root];
     while let Some(node) = open.pop() {
+        // The last one pushed is taken first: in reverse, definitions keep the order of the file.
         open.extend(node.items().iter().rev());
         let is_leaf =
             node.get("containerDefinitions").is_some() || node.get("serviceName").is_some();
@@ -161,6 +163,7 @@ fn add_service(
     let Some(family) = node.scalar_at("taskDefinition").map(family_of) else { return };
     #[expect(clippy::cast_sign_loss, reason = "clamped to be at least 0")]
     if let Some(count) = node.get("desiredCount").and_then(Node::number) {
+        // Several services may run the same task, so their counts add up.
         let known = counts.entry(family.clone()).or_default();
         *known = known.saturating_add(count.clamp(0.0, 10_000.0) as u32);
     }

@@ -120,6 +120,8 @@ pub(in crate::import) fn derive_call_probabilities(graph: &mut EvidenceGraph) {
     for ((caller, _), dependency) in &mut graph.dependencies {
         let requests = received.get(caller).copied().unwrap_or(0.0);
         if dependency.calls > 0.0 && requests > 0.0 && dependency.call_probability.is_none() {
+            // More calls than requests mean several calls for a request, and counts do not tell in
+            // which share of requests.
             dependency.call_probability = Some((dependency.calls / requests).min(1.0));
         }
     }

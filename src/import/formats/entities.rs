@@ -83,6 +83,7 @@ fn read_datadog(root: &Node) -> Option<DescribedEntity<'_>> {
     if !matches!(kind, "service" | "datastore" | "queue") {
         return None;
     }
+    // A reference may have its kind in front: `service:cart`.
     let plain = |text: &'_ str| -> usize { text.find(':').map_or(0, |at| at + 1) };
     let callees = list_texts(root.node_at("spec.dependsOn"), &["name"]);
     let callees =

@@ -112,6 +112,7 @@ fn add_document(path: &str, document: &Document<'_>, reverse: bool, graph: &mut 
             continue;
         }
         let label = node_label(&node, &keys);
+        // yEd and NetworkX number nodes as `n0` and `n0::n1`: such an identifier is no name.
         let is_made_up = id.starts_with(['n', 'N'])
             && id[1..].chars().all(|c| c.is_ascii_digit() || c == ':' || c == 'n');
         let name = match &label {

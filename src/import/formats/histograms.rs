@@ -99,15 +99,20 @@ impl Histograms {
         let is_met = |(key, text): (&str, &str)| label(key) == text;
         let mut shapes = SHAPES
             .iter()
+            // The end of a name is compared: Prometheus rules and agents put prefixes before it.
             .filter(|shape| name.ends_with(shape.name) && shape.condition.is_none_or(is_met))
             .peekable();
         let is_histogram = shapes.peek().is_some();
         let shape = shapes.find_map(|shape| {
             let service = shape.services.iter().map(|key| label(key));
+            // Meshes write `unknown` where they do not know who answers, which must not become a
+            // service.
             let service = service.into_iter().find(|text| !matches!(*text, "" | "unknown"))?;
             Some((shape, service))
         });
         let bound = label("le").parse::<f64>().ok();
+        // Failed requests often end early or time out, and would bend the latency of those that are
+        // answered.
         if let (Some((shape, service)), Some(bound)) = (shape, bound)
             && !has_failed(labels)
         {
@@ -132,13 +137,19 @@ impl Histograms {
             if timed.replace(workload) == Some(workload) {
                 continue;
             }
+            // Histograms time whatever runs; only the edges of the graph say what belongs to the
+            // system.
             let Some(service) = graph.known_service(&name_of(workload)) else { continue };
             let requests = buckets.count();
             let gap = match (buckets.quantile(0.5), buckets.quantile(0.99)) {
+                // From few requests the 99th percentile is the slowest one or two of them, and says
+                // nothing.
                 _ if requests < REQUESTS_MIN => LatencyGap::FewRequests,
                 (Some(median), Some(p99)) if median > 0.0 => {
                     let (requests, source) = (Some(requests), source.clone());
                     service.note_latency(MeasuredLatency { median, p99, requests, source });
+                    // A median of 0 means that all answers are in the first bucket, whose bounds do
+                    // not resolve them.
                     continue;
                 }
                 _ => LatencyGap::BeyondBuckets,
@@ -153,6 +164,7 @@ pub(super) fn has_failed(labels: &SampleLabels<'_>) -> bool {
     let label = |key: &str| labels.get(key).map(|text| text.trim()).unwrap_or_default();
     let statuses =
         ["response_code", "status", "http_response_status_code", "http_status_code", "code"];
+    // A status of 4xx is a fault of the caller: the service did what it should.
     let is_status = |key: &str| label(key).len() == 3 && label(key).starts_with('5');
     // Unknown, too late, used up, internal, not there, lost: those that are no fault of the caller.
     let grpc = matches!(label("grpc_response_status"), "2" | "4" | "8" | "13" | "14" | "15");

@@ -123,7 +123,9 @@ pub(crate) fn read_flows(
                 Some(flow) => *flow,
                 None => line,
             };
+            // Files of flows hold other events as well, such as lost ones and those of agents.
             flows += u64::from(flow.source.is_some() && flow.destination.is_some());
+            // What a policy forbids does not work today, so nothing can depend on it.
             if matches!(&*flow.verdict, "DROPPED" | "ERROR") {
                 dropped += 1;
             } else {
@@ -160,8 +162,10 @@ pub(crate) fn read_flows(
 
 /// Takes the answer of a service that a flow carries.
 fn add_answer(flow: &ObservedFlow<'_>, answers: &mut BTreeMap<String, SeenAnswers>) {
+    // The answer comes from the source of its flow, since it travels back to the caller.
     let (Some(answer), Some(source)) = (&flow.l7, &flow.source) else { return };
     let FlowParty::Service(name) = flow_party(source) else { return };
+    // Requests have no latency yet: Hubble gives it with the answer.
     if answer.kind != "RESPONSE" {
         return;
     }
@@ -177,6 +181,7 @@ fn add_flow(
 ) {
     let (Some(source), Some(destination)) = (&flow.source, &flow.destination) else { return };
     let ports = flow.l4.as_ref().and_then(|l4| l4.tcp.or(l4.udp));
+    // Everything asks for names, so an edge to DNS would connect all services with each other.
     if is_reply(flow, ports) || ports.is_some_and(|ports| ports.destination_port == DNS_PORT) {
         return;
     }
@@ -197,6 +202,7 @@ fn add_flow(
                 graph.service_or_new(&caller);
             }
         }
+        // The other end may be a node or a probe, of which nobody can say what it needs.
         (FlowParty::Service(only), FlowParty::Unknown)
         | (FlowParty::Unknown, FlowParty::Service(only)) => {
             graph.service_or_new(&only);
@@ -220,12 +226,14 @@ fn flow_party(end: &FlowEnd<'_>) -> FlowParty {
     let label = |key: &str| {
         let labels = end.labels.iter();
         labels.filter_map(|label| label.split_once('=')).find_map(|(name, value)| {
+            // Hubble puts the source of a label before it: `k8s:app=cart`.
             let name = name.split_once(':').map_or(name, |(_, name)| name);
             (name == key).then_some(value)
         })
     };
     let workload =
         end.workloads.iter().map(|workload| &*workload.name).find(|name| !name.is_empty());
+    // Labels are less exact than the owner of the pod, but older versions of Hubble know only them.
     let labelled = ["app.kubernetes.io/name", "k8s-app", "app"].into_iter().find_map(label);
     let pod = Some(workload_of(&end.pod_name)).filter(|name| !name.is_empty());
     if let Some(name) = workload.or(labelled).or(pod) {
@@ -239,6 +247,8 @@ fn flow_party(end: &FlowEnd<'_>) -> FlowParty {
     }
     let is = |word: &str| end.labels.iter().any(|label| *label == word);
     if is("reserved:world")
+        // Ingress stands for callers outside of the cluster whose requests the proxy of Cilium
+        // forwards.
         || is("reserved:world-ipv4")
         || is("reserved:world-ipv6")
         || is("reserved:ingress")
@@ -252,11 +262,14 @@ fn flow_party(end: &FlowEnd<'_>) -> FlowParty {
 /// Returns the workload that a pod is called after: `store` of `store-7d9f5c-abcde`.
 fn workload_of(pod: &str) -> &str {
     let is_hash = |part: &str| {
+        // Kubernetes draws five characters for a pod and up to ten for its replica set.
         (5..=10).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     match pod.rsplit_once('-') {
         Some((base, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => base,
         Some((base, last)) if is_hash(last) => match base.rsplit_once('-') {
+            // Words such as `cart-store` look like hashes as well; those of replica sets nearly
+            // always hold a digit.
             Some((base, hash)) if is_hash(hash) && hash.bytes().any(|b| b.is_ascii_digit()) => base,
             _ => base,
         },

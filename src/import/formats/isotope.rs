@@ -39,6 +39,7 @@ pub(in crate::import) fn read_service_graphs(
 fn add_steps(caller: &str, script: Option<&Node>, path: &str, graph: &mut EvidenceGraph) {
     let mut open: Vec<&Node> = script.map(Node::items).unwrap_or_default().iter().collect();
     while let Some(step) = open.pop() {
+        // The order of steps is of no interest, so lists within lists are taken apart as they come.
         open.extend(step.items());
         let Some(call) = step.get("call") else { continue };
         let Some(callee) = call.scalar().or_else(|| call.scalar_at("service")) else { continue };

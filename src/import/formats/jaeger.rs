@@ -112,9 +112,12 @@ pub(in crate::import) fn read_traces(
                         item.call_count.filter(|call_count| *call_count > 0.0).unwrap_or(0.0);
                 }
             }
+            // Only spans have an identifier of their own; answers, traces and hits only hold
+            // others.
             if !item.id.is_empty() {
                 add_span(item, processes, &mut linker);
             }
+            // A trace names its processes once for all spans below it.
             let own = if item.processes.is_empty() { processes } else { &item.processes };
             let below = item.data.iter().chain(&item.spans).flatten();
             let below = below.chain(item.hits.iter().flat_map(Several::as_list));
@@ -148,6 +151,7 @@ fn tag_value(tags: Option<&[Tag<'_>]>, key: &str) -> Option<String> {
 
 fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linker) {
     let process = span.process.as_ref().or_else(|| processes.get(&span.process_id));
+    // An unnamed service still calls others, and its calls are not lost this way.
     let service = process.map_or("unknown", |process| &process.service_name);
     let get = |key: &str| tag_text(span.tags.as_deref(), key);
     let kind = match get("span.kind").map(str::to_ascii_lowercase).as_deref() {
@@ -161,11 +165,15 @@ fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linke
     let references = span.references.as_deref().unwrap_or_default();
     let same_trace =
         |item: &&Reference<'_>| item.trace_id.is_empty() || item.trace_id == span.trace_id;
+    // Of several parents the one that waits for the span counts; one that it only follows waits for
+    // nothing.
     let parent = references
         .iter()
         .filter(same_trace)
         .min_by_key(|reference| u8::from(reference.ref_type != "CHILD_OF"));
+    // A reference into another trace is how a consumer names the message that it works on.
     let other = references.iter().find(|reference| !same_trace(reference));
+    // Traces of early versions have the parent in a field of its own, and no references.
     let old = span.parent_span_id.as_deref();
     let values = ["error", "http.status_code", "http.response.status_code"]
         .map(|key| (key, tag_value(span.tags.as_deref(), key)));
@@ -184,6 +192,7 @@ fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linke
         is_detached: parent.is_some_and(|parent| parent.ref_type == "FOLLOWS_FROM"),
         link: other.map_or(0, |other| id_number(&other.span_id)),
         zone: zone_name(&|key| tag_text(process.and_then(|process| process.tags.as_deref()), key)),
+        // Jaeger counts microseconds, while spans of all formats are compared in nanoseconds.
         start: span.start_time.0.map(|start| start.saturating_mul(1_000)),
         duration: span.duration.0.map(|duration| duration.saturating_mul(1_000)),
         is_failed: has_failed(false, &|key| get(key).or_else(|| get_value(key))),

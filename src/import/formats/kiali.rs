@@ -35,8 +35,11 @@ pub(in crate::import) fn read_graphs(
             list.iter().filter_map(|item| item.get("data")).collect()
         };
         let (nodes, edges) = (data("nodes"), data("edges"));
+        // A graph of services has no workloads behind them to collapse into.
         let is_of_services = document.root.scalar_at("graphType") == Some("service");
         let through =
+            // In graphs of workloads Kiali draws the service between two workloads as a node of its
+            // own.
             if is_of_services { BTreeMap::new() } else { collapsible_nodes(&nodes, &edges) };
         let parties = add_nodes(&nodes, &through, graph);
         let mut traffic = CallTraffic::new(CountUnit::PerSecond);
@@ -87,6 +90,8 @@ pub(in crate::import) fn read_graphs(
                     }
                     KialiParty::Unknown => unknown += 1,
                 }
+                // Kiali shows one response time whose quantile the user chose, and the file does
+                // not say which.
                 if edge.get("responseTime").is_some() {
                     let service = graph.service_or_new(callee);
                     service.latency_gap = service.latency_gap.or(Some(LatencyGap::UnnamedQuantile));
@@ -109,6 +114,7 @@ fn add_nodes<'a>(
     through: &BTreeMap<&str, Vec<(&str, f64)>>,
     graph: &mut EvidenceGraph,
 ) -> BTreeMap<&'a str, KialiParty> {
+    // With one cluster its name would only make all names longer.
     let clusters: BTreeSet<&str> = nodes.iter().filter_map(|node| cluster_of(node)).collect();
     let mut parties = BTreeMap::new();
     for node in nodes {
@@ -124,11 +130,14 @@ fn add_nodes<'a>(
             continue;
         }
         let service = node.scalar_at("service").unwrap_or_default();
+        // These two stand for all hosts that the mesh does not know: they would join unrelated
+        // third parties in one.
         if matches!(service, "PassthroughCluster" | "BlackHoleCluster") {
             parties.insert(id, KialiParty::Unknown);
             continue;
         }
         let name = name_of(node, clusters.len() > 1);
+        // Versions of one application form a group, of which any may answer a call.
         let group = match (node.scalar_at("namespace"), node.scalar_at("app")) {
             (Some(namespace), Some(app)) if !app.is_empty() => format!("{namespace}/{app}"),
             _ => name.clone(),
@@ -147,6 +156,7 @@ fn add_nodes<'a>(
             }
             let service = graph.service_or_new(&name);
             service.is_entry |= node.scalar_at("isRoot") == Some("true");
+            // The service `unknown` is how Kiali draws hosts outside of the mesh.
             let is_of_nobody = node.scalar_at("service") == Some("unknown");
             if node.get("isServiceEntry").is_some() || is_of_nobody {
                 service.kind = Some("external".to_owned());
@@ -164,9 +174,11 @@ fn cluster_of(node: &Node) -> Option<&str> {
 /// Returns whether a node stands for whoever is outside of the mesh.
 fn is_unknown(node: &Node) -> bool {
     let is =
+        // Kiali leaves fields out or writes `unknown`, which both mean that it does not know.
         |key: &str| node.scalar_at(key).is_none_or(|text| text.is_empty() || text == "unknown");
     // A service that nobody knows is called, and does not call.
     let is_called = node.scalar_at("nodeType") == Some("service");
+    // A node that aggregates requests stands for operations of a known service.
     !is_called && is("workload") && is("app") && is("service") && node.get("aggregate").is_none()
 }
 
@@ -185,6 +197,7 @@ fn sum_of_rates(edge: &Node, keys: &[&str]) -> f64 {
         edge.node_at(&format!("traffic.rates.{key}")).and_then(Node::number).unwrap_or(0.0)
     };
     let rate: f64 = keys.iter().map(|key| rate(key)).sum();
+    // A rate may be `NaN` where Prometheus had nothing to divide.
     if rate.is_finite() { rate.max(0.0) } else { 0.0 }
 }
 
@@ -224,6 +237,8 @@ fn name_of(node: &Node, with_cluster: bool) -> String {
     let get = |key: &str| node.scalar_at(key).filter(|text| !text.is_empty());
     let namespace = get("namespace").unwrap_or("unknown");
     let name = match (get("nodeType"), get("app"), get("workload"), get("service")) {
+        // A service and its workload often have the same name and are two nodes, so one of them
+        // gets a prefix.
         (Some("service"), _, _, Some(service)) => format!("svc:{service}"),
         (Some("app"), Some(app), _, _) => match get("version") {
             Some(version) => format!("{app}@{version}"),

@@ -28,6 +28,7 @@ pub(in crate::import) fn read_edges(
                 graph.warn(Code::NotUnderstood, message, item.place);
                 continue;
             };
+            // The same workload is also known by its plain name, as other files have it.
             for (key, name) in [("src", &caller), ("dst", &callee)] {
                 if let Some(short) = item.scalar_at(key) {
                     graph.note_short_name(name, short);

@@ -70,6 +70,7 @@ fn read_service(file: &str, item: &Node, paths: &Paths, graph: &mut EvidenceGrap
         let stripped = paths.strip.iter().find_map(|start| text.strip_prefix(start.as_str()));
         stripped.unwrap_or(text).to_owned()
     };
+    // A pattern may lead to several texts, and a service has one name.
     let first = |path: &str| nodes_at(item, path).into_iter().find_map(Node::scalar);
     let Some(name) = first(paths.name.as_deref().unwrap_or("name")).map(strip) else {
         graph.warn(
@@ -91,6 +92,8 @@ fn read_service(file: &str, item: &Node, paths: &Paths, graph: &mut EvidenceGrap
         for path in list {
             for other in nodes_at(item, path).into_iter().flat_map(list_items) {
                 let other = other.scalar().or_else(|| {
+                    // Catalogs list dependencies as texts or as objects, whose name stands at one
+                    // of these keys.
                     ["service", "name", "tag", "alias", "id"]
                         .iter()
                         .find_map(|key| other.scalar_at(key))

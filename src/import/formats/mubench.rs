@@ -12,6 +12,7 @@ pub(in crate::import) fn read_work_models(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
+        // A file holds services beside settings of its own, and only services have this key.
         let is_service = |node: &Node| node.get("external_services").is_some();
         let entries: Vec<_> =
             document.root.entries().iter().filter(|entry| is_service(&entry.value)).collect();
@@ -34,6 +35,7 @@ pub(in crate::import) fn read_work_models(
                     let share = stated.unwrap_or(1.0).clamp(0.0, 1.0) * drawn.max(0.0);
                     let known = graph.depend_on(caller, callee, Evidence::Declared, source);
                     if let Some(dependency) = known
+                        // A dependency of every request is the default, and needs no key.
                         && share < 1.0
                     {
                         dependency.call_probability = Some(share);

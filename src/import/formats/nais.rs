@@ -19,6 +19,7 @@ pub(in crate::import) fn read_applications(
     let documents = read_documents(input, graph)?;
     for (path, document) in &documents {
         let root = &document.root;
+        // A repository keeps other resources beside its applications.
         if !matches!(root.scalar_at("kind"), Some("Application" | "Naisjob")) {
             continue;
         }
@@ -29,6 +30,7 @@ pub(in crate::import) fn read_applications(
         count += 1;
         add_application(path, name, root, graph);
     }
+    // Variables come last: an application may refer to one that stands in a later file.
     add_variables(&documents, graph);
     if count == 0 {
         let path = documents.first().map_or("", |(path, _)| path);
@@ -52,6 +54,7 @@ fn read_documents(
         };
         let name = if path == "-" { load::STDIN } else { path };
         let mut documents = load::parse_foreign(name, bytes, input.sources)?;
+        // Diagnostics show lines of the file, and these values may be passwords.
         hide_values(&documents, &["env", "value"], input.sources);
         for document in &mut documents {
             graph.warn_all(std::mem::take(&mut document.problems));
@@ -68,6 +71,7 @@ pub(in crate::import) fn with_quoted_placeholders(text: &str) -> String {
             line.find(": {{").map(|at| at + 2).or_else(|| line.find("- {{").map(|at| at + 2));
         let value = start.map(|start| line[start..].trim_end());
         match (start, value) {
+            // A value with quotes is valid YAML already, and more of them would break it.
             (Some(start), Some(value)) if value.ends_with("}}") && !value.contains(['"', '\'']) => {
                 format!("{}\"{value}\"\n", &line[..start])
             }
@@ -94,6 +98,8 @@ fn add_variables(documents: &[(String, Document)], graph: &mut EvidenceGraph) {
             let source = format!("{path}: spec.env.{key}");
             for address in in_variable(key, value).addresses {
                 let parts: Vec<&str> = address.host.split('.').collect();
+                // The third part `svc` marks a name of the cluster; a public host has another one
+                // there.
                 let is_inside = parts.len() <= 2 || parts[2] == "svc";
                 if let Some(callee) = names.get(parts[0]).filter(|_| is_inside) {
                     let target = Target::Service(callee.clone());
@@ -111,6 +117,7 @@ fn add_application(path: &str, name: &str, root: &Node, graph: &mut EvidenceGrap
     let namespace = root.scalar_at("metadata.namespace").unwrap_or("default");
     let service = graph.service_or_new(name);
     service.team = root.scalar_at("metadata.labels.team").map(str::to_owned);
+    // The least number of replicas is what is always there; the rest depends on load.
     let least = root.node_at("spec.replicas.min").and_then(Node::number);
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
     let least = least.filter(|count| (1.0..=10_000.0).contains(count)).map(|count| count as u32);
@@ -122,6 +129,7 @@ fn add_application(path: &str, name: &str, root: &Node, graph: &mut EvidenceGrap
     service.is_entry |= root.node_at("spec.ingresses").is_some_and(|list| !list.items().is_empty());
     let rules = |key: &str| root.node_at(key).map(Node::items).unwrap_or_default();
     let full = |rule: &Node, name: &str| match rule.scalar_at("namespace") {
+        // Within one namespace applications are known by their plain names.
         Some(other) if other != namespace => format!("{other}/{name}"),
         _ => name.to_owned(),
     };
@@ -132,6 +140,7 @@ fn add_application(path: &str, name: &str, root: &Node, graph: &mut EvidenceGrap
         }
     }
     for rule in rules("spec.accessPolicy.inbound.rules") {
+        // `*` allows everybody, and names nobody.
         if let Some(caller) = rule.scalar_at("application").filter(|caller| *caller != "*") {
             let source = format!("{path}: spec.accessPolicy.inbound.rules");
             graph.depend_on(&full(rule, caller), name, Evidence::Declared, source);

@@ -126,6 +126,8 @@ pub(in crate::import) fn read_traces(
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let (large, files): (Vec<String>, Vec<String>) =
+        // A large file is read in a stream: as a tree it would take several times its size in
+        // memory.
         input.files.iter().cloned().partition(|path| otlp_stream::is_one_large_value(path));
     for path in &large {
         otlp_stream::read_resources(path, input.progress, &mut |spans| {
@@ -142,6 +144,8 @@ pub(in crate::import) fn read_traces(
     each_value(Format::Otlp, input, graph, |bytes, _| {
         let requests: Several<OtlpRequest<'_>> = serde_json::from_slice(bytes)?;
         let mut open: Vec<&OtlpRequest<'_>> = requests.as_list().iter().collect();
+        // Wrappers may hold wrappers, and a hostile file holds many: a list of open ones needs no
+        // stack.
         while let Some(request) = open.pop() {
             request.resource_spans.iter().for_each(|spans| add_resource(spans, &mut linker));
             open.extend(request.trace.iter().flat_map(Several::as_list));
@@ -167,6 +171,7 @@ fn attribute_text<'a>(attributes: &'a [Attribute<'_>], key: &str) -> Option<&'a 
 fn attribute_integer(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
     match attributes.iter().find(|attribute| attribute.key == key)?.value.int_value.as_ref()? {
         Whole::Number(number) => Some(*number),
+        // JSON of the protocol writes 64-bit numbers as texts.
         Whole::Text(text) => text.parse().ok(),
     }
 }
@@ -175,6 +180,7 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
     let service =
         attribute_text(&spans.resource.attributes, "service.name").unwrap_or("unknown_service");
     let zone = zone_name(&|key| attribute_text(&spans.resource.attributes, key));
+    // Libraries in one process write into scopes of their own, which say nothing about services.
     for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
         let get = |key: &str| attribute_text(&span.attributes, key);
         let status = ["http.response.status_code", "http.status_code"]
@@ -182,6 +188,7 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
             .find_map(|key| attribute_integer(&span.attributes, key))
             .map(|status| status.to_string());
         let get_status =
+            // The number is that of the HTTP status, which no other key may get.
             |key: &str| get(key).or(status.as_deref().filter(|_| key.starts_with("http.")));
         let kind = settled_kind(kind_of(&span.kind), &get);
         linker.add_span(Given {
@@ -208,6 +215,7 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
 /// Returns how long a span took, in nanoseconds.
 fn duration_of(span: &OtlpSpan<'_>) -> Option<u64> {
     let (start, end) = (span.start_time_unix_nano.0?, span.end_time_unix_nano.0?);
+    // Clocks may step back, and a start of 0 means that it is not set.
     end.checked_sub(start).filter(|_| start > 0)
 }
 
@@ -215,11 +223,13 @@ fn duration_of(span: &OtlpSpan<'_>) -> Option<u64> {
 fn is_marked_failed(span: &OtlpSpan<'_>) -> bool {
     let code = span.status.get("code");
     let word = code.and_then(serde_json::Value::as_str).unwrap_or_default();
+    // 2 is `STATUS_CODE_ERROR` in the protocol.
     code.and_then(serde_json::Value::as_i64) == Some(2)
         || word.trim_start_matches("STATUS_CODE_") == "ERROR"
 }
 
 fn kind_of(kind: &OtlpKind<'_>) -> SpanKind {
+    // Numbers are those of the protocol, in which 1 is an internal span.
     match kind {
         OtlpKind::Number(2) => SpanKind::Server,
         OtlpKind::Number(3) => SpanKind::Client,

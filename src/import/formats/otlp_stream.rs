@@ -26,6 +26,7 @@ type Take<'t> = &'t mut dyn FnMut(&ResourceSpans<'_>);
 
 /// Returns whether a file is large, and its first line is no value by itself.
 pub(super) fn is_one_large_value(path: &str) -> bool {
+    // A pipe cannot be opened twice, once to look at it and once to read.
     if path == "-" || load::file_size(path).is_none_or(|size| size < STREAM_MIN) {
         return false;
     }
@@ -50,6 +51,8 @@ pub(super) fn read_resources(
     take: Take<'_>,
 ) -> Result<(), Vec<Diagnostic>> {
     let reader = load::open_counted(path, progress).map_err(|problem| vec![*problem])?;
+    // The reader counts bytes and the walker sets the count back; they share one cell, as neither
+    // sees the other.
     let since = Rc::new(Cell::new(0));
     let reader = Bounded { reader, since: Rc::clone(&since) };
     let take: Take<'_> = &mut |spans| {
@@ -61,6 +64,8 @@ pub(super) fn read_resources(
     loop {
         match (Walker { take: &mut *take }).deserialize(&mut deserializer) {
             Ok(()) => {}
+            // Syntax errors are not of this kind: it is the bound above that was reached, or the
+            // disk that failed.
             Err(error) if error.is_io() => {
                 let mebibytes = RESOURCE_MAX / (1024 * 1024);
                 let message = format!("`{path}`: {error}; a resource may have {mebibytes} MiB");
@@ -126,6 +131,7 @@ impl<'de> Visitor<'de> for Walker<'_> {
                 "trace" | "traces" | "result" | "results" | "data" => {
                     entries.next_value_seed(Walker { take: &mut *self.take })?;
                 }
+                // Unknown keys are skipped without building their values.
                 _ => {
                     entries.next_value::<IgnoredAny>()?;
                 }

@@ -109,6 +109,7 @@ fn parse_drawing(text: &str) -> Drawing {
     for (index, line) in text.lines().enumerate() {
         let line = line.trim().trim_start_matches(['>', ' ']);
         if let Some(end) = until {
+            // `end note` is written with and without the space.
             if line.to_lowercase().replace(' ', "").ends_with(end) {
                 until = None;
             }
@@ -118,6 +119,7 @@ fn parse_drawing(text: &str) -> Drawing {
         if line.starts_with("/'") && !line.contains("'/") {
             until = Some("'/");
         } else if word == "note" && !line.contains(':') {
+            // A note with a colon is complete on its line.
             until = Some("endnote");
         } else if word == "legend" {
             until = Some("endlegend");
@@ -151,6 +153,7 @@ fn parse_statement(
     drawing: &mut Drawing,
 ) -> Option<String> {
     let kind = BOXES.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+    // `:Name:` is the short form of an actor.
     let is_person = PEOPLE.contains(&word) || line.starts_with(':') && !line.contains("->");
     let opens = line.ends_with('{');
     if opens && (kind.is_some() || FRAMES.contains(&word)) {
@@ -205,6 +208,7 @@ fn parse_named(text: &str) -> Option<(String, Option<String>)> {
         |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
     match second {
         _ if first.is_empty() => None,
+        // The identifier may stand before or behind `as`; it is the side without spaces.
         Some(second) if is_word(&second) => Some((second, Some(first))),
         Some(second) => Some((first, Some(second))),
         None => Some((first, None)),
@@ -221,6 +225,7 @@ fn parse_arrow(
     let (start, end) = body_of(line)?;
     let body = &line[start..end];
     let (left, right) = (line[..start].trim(), line[end..].trim());
+    // A colon with spaces is preferred: a single one may belong to a name such as `db:5432`.
     let (right, text) = match right.split_once(" : ").or_else(|| right.split_once(':')) {
         Some((right, text)) if !right.trim().is_empty() => (right.trim(), text),
         _ => (right, ""),
@@ -228,6 +233,7 @@ fn parse_arrow(
     // Multiplicities and the texts of ends stand in quotes beside the arrow.
     let end_of = |side: &str, is_left: bool| {
         let quoted = side.matches('"').count() == 2;
+        // Two quotes on a side are a text beside the arrow; with four the name is quoted as well.
         let side = match (side.split_once('"'), side.rsplit_once('"')) {
             (Some((name, _)), _) if is_left && quoted && !name.trim().is_empty() => name,
             (_, Some((_, name))) if !is_left && quoted && !name.trim().is_empty() => name,
@@ -246,6 +252,8 @@ fn parse_arrow(
         }
     }
     let head = |text: &str| text.contains(['<', '>']);
+    // Heads stand outside of the first and the last stroke; between them `<` and `>` may belong to
+    // a color.
     let half = body.find(['-', '.', '=']).unwrap_or(0);
     let last = body.rfind(['-', '.', '=']).map_or(body.len(), |at| at + 1);
     let heads = match (head(&body[..half]), head(&body[last..])) {
@@ -272,6 +280,8 @@ fn body_of(line: &str) -> Option<(usize, usize)> {
             c if is_quoted || depth > 0 || !(is_line(c) || matches!(c, '<')) => {}
             _ => {
                 let before = &line[..at];
+                // A dash may belong to a name: an arrow of two signs must stand apart, a longer one
+                // need not.
                 let stands_apart = before.ends_with([' ', ']', ')', '"', ':']);
                 let tail = before.len() - before.trim_end_matches(['<', '|', 'o', '*']).len();
                 let rest = &line[at..];

@@ -71,6 +71,7 @@ impl MetricShape {
     /// Returns the shapes to look for: the user's, or all that are known.
     fn known_shapes(metric: Option<&Metric>) -> Vec<Self> {
         let presets = ["tempo", "istio", "linkerd"];
+        // A metric equal to a preset is read as that preset, with all the labels that it may use.
         let own = metric.filter(|own| {
             !presets.iter().any(|item| Metric::from_preset(item).as_ref() == Some(*own))
         });
@@ -103,6 +104,7 @@ impl MetricShape {
             linkerd("tcp_open_total"),
         ];
         match metric {
+            // The counter of connections goes with the one of requests: `istio` means both.
             Some(metric) => {
                 let prefix = metric.name.split('_').next().unwrap_or_default().to_owned();
                 all.into_iter()
@@ -198,6 +200,7 @@ fn read_answer(root: &Node, path: &str, shapes: &[MetricShape], found: &mut Foun
             .iter()
             .map(|entry| (&*entry.key.text, entry.value.scalar().unwrap_or_default().to_owned()))
             .collect();
+        // A query over a range has many values. Counters grow, so the last one holds all the calls.
         let last = result.get("values").and_then(|values| values.items().last());
         let pair = result.get("value").or(last);
         let value = pair.and_then(|pair| pair.items().get(1)?.number()).unwrap_or(0.0);
@@ -232,6 +235,7 @@ fn read_lines(
 
 /// Parses `name{label="value",…} 1.5 1700000000`.
 fn parse_sample(line: &str) -> Option<(&str, Sample<'_>)> {
+    // A sample without labels has no braces.
     let Some((name, rest)) = line.split_once('{') else {
         let (name, value) = line.split_once(char::is_whitespace)?;
         let value = value.split_whitespace().next()?.parse().ok()?;
@@ -243,6 +247,7 @@ fn parse_sample(line: &str) -> Option<(&str, Sample<'_>)> {
         rest = rest.trim_start_matches([' ', ',']);
         if let Some(after) = rest.strip_prefix('}') {
             let value = after.split_whitespace().next()?.parse().ok()?;
+            // What stands behind the value is the time of the sample, which is not needed.
             return Some((name.trim(), Sample { labels, value }));
         }
         let (key, after) = rest.split_once('=')?;
@@ -296,6 +301,7 @@ impl FoundSamples {
             sample.labels.get(key).map(|text| text.trim()).filter(|label| !label.is_empty())
         };
         let name = name.or(label("__name__"));
+        // Latencies and failures are metrics of their own, which no shape below may count as calls.
         if let Some(name) = name
             && (self.latencies.add_sample(name, &sample.labels, sample.value, path)
                 || self.add_failures(name, sample))
@@ -313,6 +319,7 @@ impl FoundSamples {
         let known = |keys: &[String]| {
             keys.iter().filter_map(|key| label(key)).find(|text| !is_unknown(text))
         };
+        // Tempo calls every caller that sends no traces `user`.
         let caller = known(&shape.callers).filter(|caller| *caller != "user");
         let Some(callee) = known(&shape.callees).filter(|callee| !is_passthrough(callee)) else {
             self.unknown += 1;
@@ -324,6 +331,7 @@ impl FoundSamples {
         } else {
             callee
         };
+        // An address changes with every pod: as a service it would be gone tomorrow.
         if is_address_only(callee) {
             self.addresses += 1;
             return;
@@ -338,6 +346,7 @@ impl FoundSamples {
                 "dst_namespace",
             ]),
         );
+        // One connection carries any number of requests.
         let value = if shape.is_of_connections { 0.0 } else { sample.value };
         let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
         self.note_kind(sample, &target, label("connection_type").unwrap_or_default());
@@ -351,6 +360,7 @@ impl FoundSamples {
             return;
         }
         let Some(caller) = caller.filter(|caller| !is_address_only(caller)) else {
+            // Without a caller the call comes from outside of everything that is measured.
             let source = format!("{path}: {}", name.unwrap_or(&shape.name));
             let known = self.from_outside.entry(target);
             let known = known.or_insert_with(|| CountedCalls { source, ..CountedCalls::default() });
@@ -359,6 +369,7 @@ impl FoundSamples {
             return;
         };
         let from = (caller.to_owned(), space(&["source_workload_namespace", "namespace"]));
+        // Istio has `reporter` and Linkerd has `direction`, with the same meaning.
         let reporter = match label("reporter").or(label("direction")) {
             Some("source" | "outbound") => Reporter::Source,
             Some("waypoint") => Reporter::Waypoint,
@@ -369,12 +380,15 @@ impl FoundSamples {
             group: label("destination_service_name").unwrap_or(callee).to_owned(),
             source: format!("{path}: {}", name.unwrap_or(&shape.name)),
             is_message: true,
+            // A destination that is `unknown` is how the proxy of the caller reports a Service
+            // without its workload.
             is_by_service: label("destination_workload").is_some_and(is_unknown),
             requests: 0.0,
             failed: 0.0,
         });
         reported.requests += value;
         reported.failed += if has_failed(&sample.labels) { value } else { 0.0 };
+        // A pair counts as messages only where all of its samples are of messages.
         reported.is_message &= label("connection_type") == Some("messaging_system");
     }
 
@@ -383,6 +397,7 @@ impl FoundSamples {
         let is_of_failures = name.ends_with("service_graph_request_failed_total");
         let label = |key: &str| sample.labels.get(key).cloned().unwrap_or_default();
         if is_of_failures && sample.value.is_finite() && sample.value > 0.0 {
+            // The metrics of service graphs know no namespaces.
             let plain = |name: String| (name, String::new());
             let pair = (plain(label("client")), plain(label("server")));
             *self.failures.entry(pair).or_default() += sample.value;
@@ -425,6 +440,8 @@ impl FoundSamples {
     }
 
     fn add_to(&self, unit: CountUnit, graph: &mut EvidenceGraph) {
+        // Most names are unique, so the namespace is put before a name only where two workloads
+        // share it.
         let mut spaces: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let all =
             self.pairs.keys().flat_map(|(from, to)| [from, to]).chain(self.from_outside.keys());
@@ -443,6 +460,8 @@ impl FoundSamples {
         };
         let mut traffic = CallTraffic::new(unit);
         for ((from, to), ends) in &self.pairs {
+            // The keys are in the order of trust: the last end is the destination's, where it
+            // reported.
             let Some((_, reported)) = ends.last_key_value() else { continue };
             // The caller's proxy knew only the Service; the other end knew its workloads.
             let is_known_better = reported.is_by_service
@@ -466,6 +485,7 @@ impl FoundSamples {
             traffic.count_calls(&name_of(from), &name_of(to), &counted);
         }
         for (workload, counted) in &self.from_outside {
+            // Failures of requests from outside are counted with an empty caller or with `user`.
             let nobody = [String::new(), "user".to_owned()].map(|name| (name, String::new()));
             let failed = nobody.iter().map(|nobody| self.failures_of(nobody, workload));
             let failed = counted.failed + failed.sum::<f64>();
@@ -477,6 +497,7 @@ impl FoundSamples {
             let (end, broker) = (name_of(end), name_of(broker));
             let known = graph.depend_on(&end, &broker, Evidence::Observed, source.clone());
             if let Some(dependency) = known {
+                // Whether a producer or a consumer, nobody waits for the other side.
                 dependency.note_call(true);
             }
         }

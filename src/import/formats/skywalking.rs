@@ -67,6 +67,7 @@ fn add_topology(path: &str, answer: &Node, graph: &mut EvidenceGraph) -> usize {
             continue;
         }
         let is_real = node.scalar_at("isReal") != Some("false");
+        // The agent makes such a node for every address that it sees.
         if !is_real && is_address_only(name) {
             addresses.insert(id);
             continue;
@@ -110,9 +111,11 @@ fn add_topology(path: &str, answer: &Node, graph: &mut EvidenceGraph) -> usize {
 
 fn add_span(span: &Node, linker: &mut Linker) {
     let get = |key: &str| span.scalar_at(key).filter(|text| !text.is_empty()).unwrap_or_default();
+    // The numbers of spans start anew in every segment, so that both together name a span.
     let number = |segment: &str, span: &str| id_number(&format!("{segment}#{span}"));
     let (segment, own) = (get("segmentId"), get("spanId"));
     let reference = span.get("refs").and_then(|refs| refs.items().first());
+    // `-1` is the parent of the first span in a segment, whose parent is in another one.
     let parent = match (get("parentSpanId"), reference) {
         ("" | "-1", None) => 0,
         ("" | "-1", Some(reference)) => number(

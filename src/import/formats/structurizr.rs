@@ -57,6 +57,7 @@ pub(in crate::import) fn read_workspaces(
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let (source, text) = input.read_text(path)?;
+        // Exports start with a brace; in the language a brace never stands first.
         let model = if text.trim_start().starts_with('{') {
             let documents = load::parse_foreign(path, text.into_bytes(), input.sources)?;
             documents
@@ -116,6 +117,8 @@ pub(in crate::import) fn model_from_json(path: &str, root: &Node) -> Model {
     }
     let mut ends = BTreeMap::new();
     for (from, to, is_async, id) in pending {
+        // Relationships may end at elements that are read later, so they are resolved after all of
+        // them.
         if let Some(to) = numbers.get(&to) {
             ends.extend(id.map(|id| (id, (from, *to))));
             let source = format!("{path}: relationships of {}", model.elements[from].name);
@@ -147,6 +150,7 @@ fn count_instances(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut M
     let mut open: Vec<(&Node, u32)> = nodes.iter().map(|node| (node, 1)).collect();
     while let Some((node, outer)) = open.pop() {
         let own = node.get("instances").and_then(Node::number).unwrap_or(1.0);
+        // A node of three instances within one of two stands for six machines.
         #[expect(clippy::cast_sign_loss, reason = "clamped to be at least 1")]
         let count = outer.saturating_mul(own.clamp(1.0, 10_000.0) as u32);
         let environment = node.scalar_at("environment").unwrap_or_default().to_owned();
@@ -169,6 +173,7 @@ fn count_instances(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut M
     }
     for ((_, number), count) in counts {
         let known = &mut model.elements[number].instances;
+        // Environments are copies of the system, so their counts do not add up.
         *known = Some(known.unwrap_or(0).max(count));
     }
 }
@@ -296,6 +301,7 @@ fn add_journeys(
         let entries =
             steps.iter().filter(|(from, _)| is_person(*from)).filter_map(|(_, to)| service_of(*to));
         let mut entries: Vec<usize> = entries.collect();
+        // A journey without a person starts with its first step.
         if entries.is_empty() {
             entries.extend(steps.iter().find_map(|(from, _)| service_of(*from)));
         }
@@ -318,6 +324,7 @@ fn kind_of_tags(tags: &str, level: Level) -> Option<&'static str> {
     if ["database", "datastore", "data store"].iter().any(|word| tags.contains(word)) {
         Some("database")
     } else if level == Level::System || tags.contains("external") {
+        // A system whose containers nobody drew is run by others.
         Some("external")
     } else {
         None

@@ -133,6 +133,7 @@ fn code_lines(text: &str, source: SourceId) -> Vec<DslLine> {
         let (start, end) = (offset, offset + line.trim_end().len());
         offset += line.len();
         let line = line.trim();
+        // Within a line that goes on, `/*` belongs to its text.
         if in_comment || begun.is_none() && line.starts_with("/*") {
             in_comment = !line.contains("*/");
             continue;
@@ -151,6 +152,7 @@ fn code_lines(text: &str, source: SourceId) -> Vec<DslLine> {
         let place = Place { source, start: start as u32, end: end as u32 };
         lines.push(DslLine { words: split_words(&text), number, place });
     }
+    // A last line with a backslash still says what it says.
     if let Some((text, number, start)) = begun {
         let place = Place { source, start: start as u32, end: offset as u32 };
         lines.push(DslLine { words: split_words(&text), number, place });
@@ -170,6 +172,7 @@ fn split_words(line: &str) -> Vec<String> {
                 while let Some(c) = characters.next() {
                     match c {
                         '"' => break,
+                        // A backslash keeps a quote within the text.
                         '\\' => text.extend(characters.next()),
                         c => text.push(c),
                     }
@@ -205,6 +208,7 @@ impl DslReader<'_, '_> {
             return word.to_owned();
         }
         let mut word = word.to_owned();
+        // Values of constants are put in once: they cannot grow without end by naming each other.
         for (name, text) in &self.constants {
             word = word.replace(&format!("${{{name}}}"), text);
         }
@@ -226,6 +230,7 @@ impl DslReader<'_, '_> {
         }
         let opens = words.last().is_some_and(|word| word == "{");
         let words = if opens { &words[..words.len() - 1] } else { words };
+        // A file is read before the rest of its line, in whose place it stands.
         self.follow_files(words, place)?;
         let block = self.read_statement(words, number, place);
         if opens && self.blocks.len() < DEPTH_MAX {
@@ -262,6 +267,7 @@ impl DslReader<'_, '_> {
         // All files of a folder are included in the order of their names.
         let is_file = load::is_file(&path);
         for path in load::files_below(&path) {
+            // A folder may also hold scripts and pictures.
             if is_file || path.ends_with(".dsl") {
                 self.read_file(path)?;
             }
@@ -318,6 +324,7 @@ impl DslReader<'_, '_> {
             return DslBlock::Other;
         }
         if let Some(arrow) =
+            // An archetype may stand within the arrow: `--https->`.
             words.iter().position(|word| word.starts_with('-') && word.ends_with("->"))
         {
             self.add_relation(&words[..arrow], &words[arrow + 1..], number, place);
@@ -380,12 +387,15 @@ impl DslReader<'_, '_> {
             "archetypes" => return DslBlock::Archetypes,
             "deploymentenvironment" => return DslBlock::Environment,
             "deploymentnode" => {
+                // The number of instances stands near the end. The name, which may be a number too,
+                // is skipped.
                 let count = texts.iter().skip(1).rev().find_map(|text| text.parse::<u32>().ok());
                 let outer = self.blocks.iter().rev().find_map(|block| match block {
                     DslBlock::Node(count) => Some(*count),
                     _ => None,
                 });
                 return DslBlock::Node(
+                    // A number of 0 would remove everything within.
                     outer.unwrap_or(1).saturating_mul(count.unwrap_or(1).max(1)),
                 );
             }
@@ -419,6 +429,7 @@ impl DslReader<'_, '_> {
     /// Returns the keyword that an archetype goes back to.
     fn base_keyword(&self, keyword: &str) -> String {
         let mut at = keyword;
+        // Archetypes may be based on one another in a circle.
         for _ in 0..DEPTH_MAX {
             match self.archetypes.get(at) {
                 Some(archetype) => at = &archetype.base,
@@ -442,11 +453,13 @@ impl DslReader<'_, '_> {
         });
         let mut tags = texts
             .get(if level == Level::Container { 3 } else { 2 })
+            // A container has a technology before its tags, other elements have not.
             .copied()
             .unwrap_or_default()
             .to_owned();
         if level == Level::Container {
             tags.push(',');
+            // The technology of a container tells its kind as well as a tag does.
             tags.push_str(texts.get(2).copied().unwrap_or_default());
         }
         if let Some(archetype) = self.archetypes.get(keyword) {
@@ -515,11 +528,13 @@ impl DslReader<'_, '_> {
             (Some(word), _) => Some(RelationEnd::Named(word.to_lowercase())),
             (None, None) => None,
         };
+        // `name = -> b` has no source of its own: it starts at the element around it.
         let from = from.last().filter(|word| word.as_str() != "=");
         let (Some(from), Some(to)) = (end(from), rest.first().and_then(|word| end(Some(word))))
         else {
             return;
         };
+        // Relationships within an environment are those of machines, not of services.
         if self.blocks.iter().any(|block| matches!(block, DslBlock::Environment)) {
             return;
         }
@@ -577,6 +592,7 @@ impl DslReader<'_, '_> {
                 self.model.relations.push(Relation { from, to, source, is_async });
             }
         }
+        // A view whose steps are all unknown is no journey.
         self.model.journeys.retain(|(_, steps)| !steps.is_empty());
         self.model
     }

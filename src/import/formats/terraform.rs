@@ -139,6 +139,8 @@ pub(in crate::import) fn read_resources(
     for (path, document) in input.read_documents(graph)? {
         let root = &document.root;
         let mut resources = Resources::default();
+        // A plan holds the configuration with its expressions, which say more than the state that
+        // it also has.
         if let Some(module) = root.node_at("configuration.root_module") {
             resources.add_module("", module);
         } else if root.get("terraform_version").is_some() && root.get("resources").is_some() {
@@ -184,8 +186,10 @@ impl Resources {
             let data = if is_data { "data." } else { "" };
             let address = format!("{scope}{data}{kind}.{name}");
             let instances = resource.get("instances").map(Node::items).unwrap_or_default();
+            // All instances of a resource are copies of it, so the first one stands for all.
             let counted = instances.first().and_then(|one| one.get("attributes"));
             let replicas = counted.and_then(|one| whole_count(one.get("desired_count")?));
+            // Data sources look up what others made, and make nothing themselves.
             if !is_data {
                 self.add_resource(&address, &scope, kind, name, replicas);
             }
@@ -222,6 +226,7 @@ impl Resources {
         }
         for call in module.get("module_calls").map(Node::entries).unwrap_or_default() {
             let within = format!("{scope}module.{}.", call.key.text);
+            // What a module is given leads to the variable with its name inside.
             for variable in call.value.get("expressions").map(Node::entries).unwrap_or_default() {
                 self.refer(&format!("{within}var.{}", variable.key.text), scope, &variable.value);
             }
@@ -243,6 +248,7 @@ impl Resources {
         replicas: Option<u32>,
     ) {
         let Some((_, type_name)) = kind.split_once('_') else { return };
+        // The end must be made of whole words: `bulb` is no `lb`.
         let ends_so = |end: &str| {
             type_name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
         };
@@ -254,7 +260,9 @@ impl Resources {
         let Some(kind) = whole.map(|(_, kind)| *kind).or(by_end.map(|(kind, _)| *kind)) else {
             return;
         };
+        // Small modules call their only resource `this` or `main`: their own name says more.
         let module = scope.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        // Modules with `for_each` have their key in brackets.
         let module = module.split('[').next().unwrap_or_default();
         let name = if EMPTY_NAMES.contains(&name) && !module.is_empty() { module } else { name };
         self.served.insert(address.to_owned(), Served { name: name.to_owned(), kind, replicas });
@@ -262,6 +270,8 @@ impl Resources {
 
     /// Notes every reference below a node of a plan.
     fn refer(&mut self, from: &str, scope: &str, node: &Node) {
+        // Expressions may nest as deeply as the file likes, so a list of open nodes takes the place
+        // of calls.
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             open.extend(node.items());
@@ -287,6 +297,7 @@ impl Resources {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&str> = self.referred(from).collect();
         while let Some(address) = open.pop() {
+            // A hostile file may hold references in a circle.
             if address == from || !seen.insert(address) {
                 continue;
             }
@@ -309,6 +320,7 @@ impl Resources {
             *counts.entry(&served.name).or_default() += 1;
         }
         let name_of = |address: &str| {
+            // Two resources with one name keep their whole addresses.
             let served = &self.served[address];
             let is_unique = counts[served.name.as_str()] == 1;
             if is_unique { served.name.clone() } else { address.to_owned() }
@@ -367,6 +379,7 @@ fn target_of(scope: &str, reference: &str) -> Option<String> {
     let parts: Vec<&str> = reference.split('.').map(without_index).collect();
     let length = match parts.first()? {
         &"data" | &"module" => 3,
+        // None of these is a resource, a variable or an output.
         &"each" | &"count" | &"path" | &"self" | &"terraform" | &"local" => return None,
         _ => 2,
     };

@@ -55,6 +55,7 @@ impl<'de> Visitor<'de> for LooseNumberVisitor {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        // Some exporters write whole numbers with a point.
         #[expect(clippy::cast_sign_loss, reason = "it is at least 0")]
         let whole = (number >= 0.0 && number.is_finite()).then_some(number as u64);
         Ok(LooseNumber(whole))
@@ -131,6 +132,7 @@ pub(in crate::import) fn each_value(
             if line.is_empty() {
                 continue;
             }
+            // Editors of Windows put a byte order mark at the start of a file.
             let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
             match take(line, graph) {
                 Ok(()) => taken += 1,
@@ -139,6 +141,8 @@ pub(in crate::import) fn each_value(
                     whole = true;
                     break;
                 }
+                // If the first value does not fit, the file is of another format; later ones may be
+                // single broken lines.
                 Err(error) if taken == 0 => return Err(not_a_trace(format, path, &error)),
                 Err(error) => {
                     let message = format!("line {} of `{path}`: {error}", lines.line_number());

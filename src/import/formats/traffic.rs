@@ -105,6 +105,7 @@ impl CallTraffic {
                 dependency.counted_requests =
                     (self.unit != CountUnit::PerSecond).then_some(requests);
             } else if counted.requests > 0.0 && members.len() > 1 {
+                // Of a group only the split between versions is known, not how often it is called.
                 dependency.call_probability = Some(counted.requests / of_all);
             } else if *of_all > 0.0 && members.len() > 1 && counted.requests == 0.0 {
                 // A version that got no request while others did.
@@ -137,6 +138,7 @@ impl CallTraffic {
             if self.unit != CountUnit::PerSecond && requests < REQUESTS_MIN || requests <= 0.0 {
                 continue;
             }
+            // Different ends may count failures and requests, and a share above 1 is none.
             let failed = failed.min(requests);
             let errors = MeasuredErrors { requests, failed, failed_alone: None, source };
             graph.service_or_new(callee).note_errors(errors);
@@ -147,6 +149,7 @@ impl CallTraffic {
 impl CountedCalls {
     /// Calls like others, of which none was counted yet.
     fn none_of(other: &Self) -> Self {
+        // `is_message` starts as true, so that one call that is none turns it off.
         Self { requests: 0.0, failed: 0.0, is_message: true, ..other.clone() }
     }
 
@@ -154,6 +157,7 @@ impl CountedCalls {
         for (known, count) in
             [(&mut self.requests, other.requests), (&mut self.failed, other.failed)]
         {
+            // Counters that were reset give negative or undefined rates.
             if count.is_finite() && count > 0.0 {
                 *known += count;
             }

@@ -89,6 +89,7 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Evidenc
             let name =
                 node.scalar_at("Name").or_else(|| node.get("Names")?.items().first()?.scalar())?;
             let kind = match node_kind(node.scalar_at("Type").unwrap_or_default()) {
+                // A remote host known by its address alone would be another service tomorrow.
                 NodeKind::Other("external") if is_address_only(name) => NodeKind::Address,
                 kind => kind,
             };
@@ -98,6 +99,7 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Evidenc
         .collect();
     let runs =
         |service: &&XrayService<'_>| !matches!(service.kind, NodeKind::Client | NodeKind::Address);
+    // Clients stand for users, who are no service.
     for service in services.values().filter(runs) {
         let known = graph.service_or_new(service.name);
         if let NodeKind::Other(kind) = service.kind {
@@ -188,6 +190,8 @@ fn add_edge(
     if is_queue(callee) {
         dependency.note_call(true);
     }
+    // A delivery is counted at the queue, and says nothing of how many requests of its consumer
+    // need it.
     if calls > 0.0 && caller.requests > 0.0 && !is_delivery {
         dependency.call_probability = Some((calls / caller.requests).min(1.0));
     }
@@ -202,6 +206,7 @@ fn add_document(
     linker: &mut Linker,
 ) -> Result<(), Vec<Diagnostic>> {
     match segment.get("Document") {
+        // The API gives each segment as a text, while files exported by hand hold it as an object.
         Some(document) if document.scalar().is_some() => {
             let text = document.scalar().unwrap_or_default().as_bytes().to_vec();
             for document in parse_foreign(path, text, input.sources)? {
@@ -228,6 +233,7 @@ fn add_segment(
     let name = node.scalar_at("name").unwrap_or_default();
     let parent = node.scalar_at("parent_id").map_or(parent, id_number);
     let namespace = node.scalar_at("namespace").unwrap_or_default();
+    // A subsegment with a namespace left the process; others are steps within it.
     let is_remote = service.is_some() && matches!(namespace, "remote" | "aws");
     let kind = match service {
         None => SpanKind::Server,
@@ -245,6 +251,7 @@ fn add_segment(
     };
     let time = |key: &str| {
         let seconds = node.get(key).and_then(Node::number).filter(|time| *time > 0.0)?;
+        // A number of seconds since 1970 holds microseconds, but no nanoseconds.
         #[expect(clippy::cast_sign_loss, reason = "it is above 0")]
         Some((seconds * 1e6).round() as u64)
     };
@@ -258,6 +265,8 @@ fn add_segment(
         service: service.unwrap_or(name),
         operation: node.scalar_at("http.request.method").unwrap_or(name),
         peer: if is_remote {
+            // The name of a subsegment is that of the service of AWS; a table or a queue in it is
+            // more exact.
             Peer { name: queue.or(table).unwrap_or(name), kind: Some(peer_kind), ..Peer::default() }
         } else {
             Peer::default()

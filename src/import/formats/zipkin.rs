@@ -122,6 +122,7 @@ fn add_span(span: &ZipkinSpan<'_>, linker: &mut Linker) {
         let text = tags?.get(key).map(|text| &**text);
         text.filter(|text| !text.trim().is_empty())
     };
+    // Some libraries put an address where a name belongs.
     let is_remote_named = !remote.is_empty() && !is_address_only(&remote);
     let kind = match span.kind.as_deref() {
         Some("CLIENT") => SpanKind::Client,
@@ -134,6 +135,7 @@ fn add_span(span: &ZipkinSpan<'_>, linker: &mut Linker) {
     };
     let kind = settled_kind(kind, &get);
     let mut other = span_peer(kind, &get);
+    // The endpoint is what the tracer knew, and tags are what the library guessed.
     if is_remote_named {
         other.name = &remote;
         other.is_address = false;

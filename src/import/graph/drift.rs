@@ -82,6 +82,8 @@ pub fn find_drift(
     }
     for ((caller, callee), dependency) in &graph.dependencies {
         let pair = (caller.as_str(), callee.as_str());
+        // A service that only one side knows is a difference already; its dependencies would repeat
+        // it.
         let both_known = known.contains(pair.0) && known.contains(pair.1);
         match written.get(&pair) {
             Some(own) => figures.compare_dependency(pair, own, dependency),
@@ -101,6 +103,7 @@ pub fn find_drift(
     for (caller, callee) in written.keys() {
         let is_there =
             graph.dependencies.contains_key(&((*caller).to_owned(), (*callee).to_owned()));
+        // What the sources do not have at all cannot say that a dependency is missing.
         let both = [caller, callee].iter().all(|name| graph.services.contains_key(**name));
         if !is_there && both {
             found.push(new_difference(
@@ -144,6 +147,8 @@ struct FigureComparison<'a> {
 impl FigureComparison<'_> {
     /// Returns whether two measured figures differ by more than is tolerated.
     fn has_moved(&self, one: f64, other: f64) -> bool {
+        // The larger of the two is the base, so that it does not matter which of them is called the
+        // new one.
         (one - other).abs() > self.tolerance * one.abs().max(other.abs())
     }
 
@@ -157,6 +162,8 @@ impl FigureComparison<'_> {
     ) -> bool {
         let sigma = libm::log((latency.p99 / latency.median).max(1.0)) / SIGMA_AT_P99;
         let chance = latency.requests.map_or(0.0, |requests| error * sigma / requests.sqrt());
+        // Quantiles of lognormal times are compared on a logarithmic scale, on which their errors
+        // are even.
         self.has_moved(stated, seen) && libm::log(seen / stated).abs() > ERRORS_MIN * chance
     }
 
@@ -225,6 +232,8 @@ impl FigureComparison<'_> {
             [("timeout", own_timeout, timeout), ("attempt_timeout", own_attempt, attempt_timeout)]
         {
             if let (Some(stated), Some(seen)) = (stated, seen)
+                // Half a millisecond is less than what is left after times are written and read
+                // again.
                 && (stated - seen).abs() > 0.000_5
             {
                 let time = |seconds: f64| measured_duration(seconds);
@@ -282,6 +291,7 @@ impl FigureComparison<'_> {
         for flow in &self.topology.flows {
             let stated = flow.rate.map(Rate::get);
             let seen = self.graph.flows.get(&*flow.name).and_then(|flow| flow.rate);
+            // Rates that only one side has are no contradiction.
             if let (Some(stated), Some(seen)) = (stated, seen)
                 && self.has_moved(stated, seen)
             {

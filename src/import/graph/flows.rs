@@ -35,6 +35,7 @@ pub(in crate::import) fn derive_flows(graph: &mut EvidenceGraph) {
     let mut called = BTreeSet::new();
     for (caller, callee) in graph.serving_dependencies() {
         callees.entry(caller).or_default().push(callee);
+        // A load generator and a collector call services without being a part of any order.
         if !is_generator(graph, caller) && !is_kind(graph, caller, "telemetry") {
             called.insert(callee);
         }
@@ -66,6 +67,7 @@ pub(in crate::import) fn derive_flows(graph: &mut EvidenceGraph) {
     for name in &entries {
         mark_reached(name, &callees, &mut known);
     }
+    // Where a source names entries, a circle that none of them reaches is no work of orders.
     let is_stated = remark.is_some() || graph.services.values().any(|service| service.is_entry);
     for name in rest.into_iter().filter(|_| !is_stated) {
         if !known.contains(name) && entries.len() < FLOWS_MAX {

@@ -19,6 +19,7 @@ impl EvidenceGraph {
     /// Short names that two services have are left alone: nothing says which of them is meant.
     pub(in crate::import) fn join_short_names(&mut self) {
         let names = std::mem::take(&mut self.short_names);
+        // Two services with the same short name make it ambiguous.
         let mut uses: BTreeMap<String, usize> = BTreeMap::new();
         for plain in names.values() {
             *uses.entry(plain.to_lowercase()).or_default() += 1;
@@ -27,6 +28,7 @@ impl EvidenceGraph {
         for name in self.services.keys() {
             by_lower.entry(name.to_lowercase()).or_default().insert(name.clone());
         }
+        // Without the callers of each service every rename would search all dependencies.
         let mut callers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (caller, callee) in self.dependencies.keys() {
             callers.entry(callee.clone()).or_default().insert(caller.clone());
@@ -72,6 +74,7 @@ impl EvidenceGraph {
             }
             let pair = (renamed(pair.0), renamed(pair.1));
             callers.entry(pair.1.clone()).or_default().insert(pair.0.clone());
+            // Both names were one service, so the call between them stays inside of it.
             if pair.0 == pair.1 {
                 self.self_calls += 1;
                 continue;
@@ -125,6 +128,7 @@ impl ImportedDependency {
                 self.sources.push(source);
             }
         }
+        // Needed to serve counts as soon as one source says so.
         self.is_start &= other.is_start;
         self.is_soft |= other.is_soft;
         self.is_async = self.is_async.or(other.is_async);

@@ -290,6 +290,7 @@ pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
     let last = path.rsplit('/').next().unwrap_or_default();
     let words: Vec<&str> = last.split(['-', '_', '.']).filter(|word| !word.is_empty()).collect();
     let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    // Words of watchers count first: `postgres-exporter` watches a database and is none.
     if has(WATCHERS) {
         return Some("telemetry");
     }
@@ -311,6 +312,7 @@ pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
     let kind_of = |word: &str| {
         // `postgres17`, `hivemq4`
         let base = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        // Short names such as `h2` are no name with a version: a base has more than two letters.
         let is_it = |name: &str| name == word || base.len() > 2 && name == base;
         SERVERS
             .iter()
@@ -322,6 +324,7 @@ pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
     // The repository `mcr.microsoft.com/mssql/server` names the server in the part before.
     let before = path.rsplit('/').nth(1).and_then(kind_of);
     match named.first() {
+        // A console of a database is called after it, and stores nothing.
         Some(_) if has(CONSOLES) => Some("console"),
         Some(kind) if rest_is_plain => Some(kind),
         None if words == ["server"] => before,
@@ -368,6 +371,7 @@ pub(in crate::import) fn soften_telemetry(graph: &mut EvidenceGraph) {
         } else if let Some(kind) = of_name(name)
             && (service.kind.is_none() || kind == "load generator")
         {
+            // A load generator is one whatever its image is.
             service.kind = Some(kind.to_owned());
         }
     }
@@ -413,6 +417,7 @@ const PROVIDERS: &[&str] =
 fn is_broker_kind(kind: &str) -> bool {
     let lower = kind.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    // The last word tells the kind: `kafka connector` is no broker.
     let mut last = words.next_back();
     if last.is_some_and(|word| BROKER_ENDS.contains(&word)) {
         last = words.next_back();

@@ -75,6 +75,7 @@ impl EvidenceGraph {
     /// Counts the calls in progress of all replicas of each caller, of which a source states those of one.
     pub(in crate::import) fn settle_limits(&mut self) {
         for ((caller, _), dependency) in &mut self.dependencies {
+            // Replicas may become known after a limit was read, so all are counted at the end.
             let replicas = self.services.get(caller).and_then(ImportedService::written_replicas);
             dependency.max_in_flight =
                 dependency.max_in_flight_each.map(|each| of_all_replicas(each, replicas));
@@ -96,12 +97,14 @@ impl ImportedService {
 
 /// Returns how many requests all replicas have in progress; where no number of them is known it is one.
 fn of_all_replicas(each: u32, replicas: Option<u32>) -> u32 {
+    // One replica is the least, so the limit is never stated too large.
     each.saturating_mul(replicas.unwrap_or(1)).min(IN_PROGRESS_MAX)
 }
 
 /// Returns a number of connections, threads or requests as a limit: whole and at least 1, and none where it
 /// is so large that it limits nothing.
 pub(in crate::import) fn pool_size(number: f64) -> Option<u32> {
+    // Programs write millions where they mean no limit.
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
     (1.0..UNLIMITED).contains(&number).then_some(number as u32)
 }

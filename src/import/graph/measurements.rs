@@ -54,6 +54,7 @@ impl ImportedService {
     /// Keeps a latency; of several the one that is known from most requests. What takes longer than any
     /// answer does is a fault of the source.
     pub(in crate::import) fn note_latency(&mut self, found: MeasuredLatency) {
+        // Of equal counts the first one stays, so a later source must know more to replace it.
         let is_better = |known: &MeasuredLatency| found.requests > known.requests;
         let is_time = found.median > 0.0 && (found.median..=LATENCY_MAX).contains(&found.p99);
         if is_time && self.latency.as_ref().is_none_or(is_better) {
@@ -99,6 +100,7 @@ impl ImportedService {
         if requests < REQUESTS_MIN {
             self.latency_gap = self.latency_gap.or(Some(LatencyGap::FewRequests));
         } else if median <= 0.0 {
+            // Half of the durations are 0: the clock of the source counts in larger steps.
             self.latency_gap = self.latency_gap.or(Some(LatencyGap::CoarseClock));
         } else {
             let (requests, source) = (Some(requests), source.to_owned());
@@ -157,6 +159,7 @@ impl Durations {
     /// Counts so many durations of this length, in nanoseconds.
     pub(in crate::import) fn add_many(&mut self, nanoseconds: u64, count: u64) {
         let bucket = self.buckets.entry(bucket_number(nanoseconds)).or_default();
+        // Hostile counts may exceed what 64 bits hold.
         bucket.0 = bucket.0.saturating_add(count);
         bucket.1 = bucket.1.saturating_add(u128::from(nanoseconds) * u128::from(count));
         self.count = self.count.saturating_add(count);
@@ -184,6 +187,7 @@ impl Durations {
         for (count, sum) in self.buckets.values() {
             below = below.saturating_add(*count);
             if below as f64 >= rank {
+                // The mean of the bucket is closer to its durations than either of its bounds.
                 return *sum as f64 / *count as f64 / 1e9;
             }
         }
@@ -210,6 +214,7 @@ impl CumulatedBuckets {
     /// Adds the count of the bucket that ends at a bound, in seconds; infinity is one, too.
     pub(in crate::import) fn add_bucket(&mut self, bound: f64, count: f64) {
         if bound >= 0.0 && count.is_finite() && count >= 0.0 {
+            // `-0.0` and `0.0` have different bits: the sum is always `0.0`.
             *self.counts.entry((bound + 0.0).to_bits()).or_default() += count;
         }
     }
@@ -229,6 +234,7 @@ impl CumulatedBuckets {
             let bound = f64::from_bits(*bits);
             if *count >= rank && *count > below {
                 let within = (rank - below) / (count - below);
+                // The bucket of infinity has no upper bound to interpolate to.
                 return bound.is_finite().then_some(from + (bound - from) * within.max(0.0));
             }
             (from, below) = (bound, count.max(below));

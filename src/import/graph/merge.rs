@@ -47,6 +47,7 @@ pub fn merge_graph(document: &Document, text: &str, graph: &EvidenceGraph) -> Me
     for (name, service) in &graph.services {
         let own: Vec<(&str, &ImportedDependency)> = graph
             .dependencies
+            // Keys are ordered by caller, so the dependencies of one stand together.
             .range((name.clone(), String::new())..)
             .take_while(|((caller, _), _)| caller == name)
             .map(|((_, callee), dependency)| (callee.as_str(), dependency))
@@ -102,6 +103,7 @@ impl Merger<'_> {
         let stated_count =
             stated.and_then(|node| node.number().or_else(|| node.get("count")?.number()));
         if let (Some(stated), Some(node), Some(found)) = (stated_count, stated, service.replicas)
+            // Replicas are kept: a person may have stated more than the source, for a reason.
             && stated != f64::from(found)
         {
             let message =
@@ -118,10 +120,14 @@ impl Merger<'_> {
             let members = item.get("any_of").map(Node::items).unwrap_or_default();
             let named = item.scalar().or_else(|| item.scalar_at("service"));
             for callee in named.into_iter().chain(members.iter().filter_map(Node::scalar)) {
+                // A dependency on an endpoint is one on its service to the sources, which know no
+                // endpoints.
                 let callee = callee.split('/').next().unwrap_or(callee);
                 written.insert(callee.to_owned());
                 match own.iter().find(|(known, _)| *known == callee) {
                     Some((_, found)) => self.confirm_dependency(name, callee, item, found),
+                    // Only what was imported once can be missed now: what a person wrote has no
+                    // evidence.
                     None if item.get("evidence").is_some() && !own.is_empty() => {
                         let message = format!(
                             "`{name}` depends on `{callee}` here, but no longer in the source; kept"
@@ -179,6 +185,7 @@ impl Merger<'_> {
             }
             Value::Mapping(entries) if self.is_flow(value) => {
                 let comma = if entries.is_empty() { "" } else { ", " };
+                // A mapping on one line takes no comment, which would hide its end.
                 self.before_closing(value, '}', &format!("{comma}{text}"))
             }
             Value::Mapping(entries) => {
@@ -226,6 +233,7 @@ impl Merger<'_> {
                 .push(format!("~ {caller} -> {callee} is needed to serve, not only to start"));
         }
         let stated = item.scalar_at("kind");
+        // The kind may be a decision of the person, so it is shown and not changed.
         if stated == Some("async") && found.is_async == Some(false) {
             let message = format!(
                 "`{caller}` does not wait for `{callee}` here, but does in the source; kept"
@@ -260,6 +268,7 @@ impl Merger<'_> {
                 Value::Null => {
                     let at = self.next_line(entry.key.place.end as usize);
                     let rest = &self.text[entry.key.place.end as usize..at];
+                    // A written `null` or `~` is a value, behind which nothing can be nested.
                     if rest.trim_start_matches(':').trim().starts_with(['~', 'n']) {
                         return false;
                     }
@@ -278,6 +287,7 @@ impl Merger<'_> {
                 Value::Mapping(entries) => {
                     let Some(first) = entries.first() else { return false };
                     let own = self.column_of(first.key.place.start as usize);
+                    // The end of the block leaves the person's order of keys as it is.
                     let at = self.block_end(entry.key.place.start as usize, indent);
                     self.insert_text(
                         at,
@@ -307,6 +317,8 @@ impl Merger<'_> {
             Value::Sequence(items) => {
                 let Some(first) = items.first() else { return false };
                 let start = self.line_start(first.place.start as usize);
+                // The dash may stand at the column of the key or deeper; new items stand where the
+                // old ones do.
                 let dash = self.text[start..].chars().take_while(|c| *c == ' ').count();
                 if !self.text[start + dash..].starts_with('-') {
                     return false;
@@ -333,6 +345,7 @@ impl Merger<'_> {
         }
         let inner = written[..written.len() - 1].trim_end();
         let at = span.start + inner.len();
+        // A second insertion at the same place needs a comma of its own.
         let is_second = self.edits.iter().any(|(other, ..)| *other == at);
         let comma = if is_second && !text.starts_with(',') { ", " } else { "" };
         self.insert_text(at, format!("{comma}{text}"));
@@ -394,6 +407,7 @@ impl Merger<'_> {
         let at = self.block_end(entry.key.place.start as usize, 0);
         let mut body = String::new();
         for line in blocks.lines() {
+            // Blocks are written for an indent of 2, and the file may use another one.
             let line = line.strip_prefix("  ").unwrap_or(line);
             let _ = writeln!(body, "{:indent$}{line}", "");
         }
@@ -419,6 +433,7 @@ impl Merger<'_> {
             if !is_known
                 && !services.contains_key(name.as_str())
                 && graph.services.keys().any(is_of)
+            // Only domains that a new service uses are of use in the file of a person.
             {
                 new.push_str(&domain_block(name, kind));
                 self.changes.push(format!("+ failure domain {name}"));
@@ -464,6 +479,7 @@ impl Merger<'_> {
         let is_service = |name: &str| services.is_some_and(|service| service.get(name).is_some());
         let mut new = String::new();
         for (alias, name) in graph.used_aliases() {
+            // An alias that has become a service of its own is none any more.
             if !known.contains(alias) && !is_service(alias) {
                 let _ = writeln!(new, "  {}: {}", yaml_scalar(alias), yaml_scalar(name));
                 self.changes.push(format!("+ alias {alias} of {name}"));

@@ -275,6 +275,7 @@ impl EvidenceGraph {
         source: String,
     ) -> Option<&mut ImportedDependency> {
         let (caller, callee) = (self.service_name(caller), self.service_name(callee));
+        // A service that calls itself fails with itself, which adds nothing.
         if caller == callee {
             self.self_calls += 1;
             return None;
@@ -293,6 +294,7 @@ impl EvidenceGraph {
         } else if evidence_strength(evidence) > evidence_strength(known.evidence) {
             known.evidence = evidence;
         }
+        // Two places are enough to find it again, and a trace has thousands.
         if known.sources.len() < SOURCES_KEPT && !known.sources.contains(&source) {
             known.sources.push(source);
         }
@@ -302,6 +304,7 @@ impl EvidenceGraph {
     /// Something doubtful in a foreign file; the empty place stands for none.
     pub fn warn(&mut self, code: Code, message: impl Into<String>, place: Place) {
         let mut problem = Diagnostic::warning(code, message, place);
+        // An empty place belongs to no file, and would be shown as its first line.
         if place.start == place.end {
             problem.primary = None;
         }
@@ -331,6 +334,7 @@ impl EvidenceGraph {
     pub(crate) fn warn_of_numbered_names(&mut self) {
         let mut numbered: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for name in self.services.keys() {
+            // Replicas that are written out are called `db1`, `db2` and so on.
             let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
             if !base.is_empty() && base.len() < name.len() {
                 numbered.entry(base).or_default().push(name);
@@ -348,6 +352,7 @@ impl EvidenceGraph {
                 let others = others.filter(|callee| !alike.contains(*callee));
                 (&self.services[*name].kind, others.collect::<Vec<_>>())
             };
+            // One kind and one set of callees for all of them.
             names.iter().map(own).collect::<BTreeSet<_>>().len()
         };
         let alike = numbered
@@ -387,6 +392,7 @@ impl EvidenceGraph {
     pub fn warn_of_similar_names(&mut self) {
         let mut by_plain: BTreeMap<String, Vec<&String>> = BTreeMap::new();
         for name in self.services.keys() {
+            // `OrderService` and `order-service` are most often one.
             let plain = name.chars().filter(|c| c.is_alphanumeric());
             by_plain.entry(plain.flat_map(char::to_lowercase).collect()).or_default().push(name);
         }
@@ -441,6 +447,7 @@ impl ImportedDependency {
 
     /// Takes note of a call that is waited for, or not; one that is waited for decides.
     pub fn note_call(&mut self, is_async: bool) {
+        // One call that is waited for is enough to block the caller.
         self.is_async = Some(is_async && self.is_async.unwrap_or(true));
     }
 }

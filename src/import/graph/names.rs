@@ -31,10 +31,12 @@ impl Names {
         let clean = self.aliases.get(&clean).cloned().unwrap_or(clean);
         let is_other = |name: &String| {
             self.taken.get(name).is_some_and(|known| known != original && known != name)
+                // Several names may be given one alias on purpose: then they are one service.
                 && !self.aliases.values().any(|target| target == name)
         };
         let mut name = clean.clone();
         let mut number = 2;
+        // Two names may become equal once their special characters are gone.
         while is_other(&name) {
             name = format!("{clean}-{number}");
             number += 1;
@@ -55,7 +57,9 @@ pub(in crate::import) fn allowed_name(original: &str) -> String {
     let mut name = String::with_capacity(original.len());
     for c in original.trim().chars() {
         match c {
+            // These characters separate parts of references in a topology.
             '/' | ':' | '>' | '|' => name.push('.'),
+            // Invisible characters would make names that look equal and are not.
             c if is_invisible(c) => {}
             c => name.push(c),
         }
@@ -68,9 +72,11 @@ pub(in crate::import) fn allowed_name(original: &str) -> String {
         return name.to_owned();
     }
     let mut end = NAME_MAX;
+    // A cut within a character is no text.
     while !name.is_char_boundary(end) {
         end -= 1;
     }
+    // The hash keeps two long names apart that differ only behind the cut.
     format!("{}-{:08x}", name[..end].trim(), fnv1a(name.as_bytes()) as u32)
 }
 
@@ -106,6 +112,7 @@ pub fn shell_word(text: &str) -> String {
 
 /// FNV-1a of 64 bits: the same on every machine.
 pub(in crate::import) fn fnv1a(bytes: &[u8]) -> u64 {
+    // A hash of the standard library may differ between versions, and names must not.
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -95,6 +95,7 @@ pub(in crate::import) fn server_pool<'a>(
     command: impl Iterator<Item = &'a str>,
     variables: &BTreeMap<&str, &str>,
 ) -> Option<u32> {
+    // A command may be one text or a list of words.
     let words: Vec<&str> = command.flat_map(str::split_whitespace).collect();
     let by_variable = || {
         let found = variables.iter().find(|(key, _)| {
@@ -107,6 +108,7 @@ pub(in crate::import) fn server_pool<'a>(
         return by_variable().and_then(pool_size);
     };
     let value = |key: &str| variables.get(key).and_then(|value| number_of(value));
+    // Gunicorn reads further arguments from this variable.
     let more = variables.get("GUNICORN_CMD_ARGS").copied().unwrap_or_default();
     let all: Vec<&str> = words.iter().copied().chain(more.split_whitespace()).collect();
     let pool = match program {
@@ -115,6 +117,7 @@ pub(in crate::import) fn server_pool<'a>(
                 processes: option_value(&all, &["-w", "--workers"]).or(value("WEB_CONCURRENCY")),
                 threads: option_value(&all, &["--threads"]),
                 connections: is_asynchronous(&all)
+                    // 1,000 connections are gunicorn's default for such workers.
                     .then(|| option_value(&all, &["--worker-connections"]).unwrap_or(1_000.0)),
             };
             // Workers of uvicorn take what comes.
@@ -127,6 +130,7 @@ pub(in crate::import) fn server_pool<'a>(
         }
         ServerProgram::Puma => {
             let threads = all.iter().position(|word| matches!(*word, "-t" | "--threads"));
+            // Puma takes a range of threads: `1:5`.
             let threads = threads.and_then(|at| number_of(all.get(at + 1)?.rsplit(':').next()?));
             let threads = threads.or(value("RAILS_MAX_THREADS")).or(value("PUMA_MAX_THREADS"));
             let processes = option_value(&all, &["-w", "--workers"]).or(value("WEB_CONCURRENCY"));
@@ -134,6 +138,7 @@ pub(in crate::import) fn server_pool<'a>(
         }
         ServerProgram::Waitress => option_value(&all, &["--threads"]),
         ServerProgram::Postgres | ServerProgram::Mysql => all.iter().find_map(|word| {
+            // MySQL reads options with dashes and with underscores alike.
             let word = word.trim_start_matches("--").replace('-', "_");
             number_of(word.strip_prefix("max_connections=")?)
         }),
@@ -147,6 +152,7 @@ impl Workers {
         let each = self.connections.or(self.threads);
         match (self.processes, each) {
             (None, None) => None,
+            // One process and one thread are the defaults of all these servers.
             (processes, each) => Some(processes.unwrap_or(1.0) * each.unwrap_or(1.0)),
         }
     }
@@ -191,6 +197,7 @@ fn option_value(words: &[&str], names: &[&str]) -> Option<f64> {
 
 fn number_of(text: &str) -> Option<f64> {
     let text = text.trim();
+    // Seven digits are more than any pool, and longer numbers may be a secret.
     let is_number = !text.is_empty() && text.len() <= 7 && text.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
 }
@@ -202,6 +209,7 @@ pub(in crate::import) fn connect_pools(variables: &[Variable], graph: &mut Evide
         let words = words_of(&variable.key);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let ends = CONNECTION_POOLS.iter().filter(|pool| words.ends_with(pool));
+        // The longest match leaves the fewest words that could name the database.
         let Some(pool) = ends.max_by_key(|pool| pool.len()) else { continue };
         let Some(size) = number_of(&variable.value).and_then(pool_size) else { continue };
         let before = &words[..words.len() - pool.len()];
@@ -220,11 +228,14 @@ pub(in crate::import) fn connect_pools(variables: &[Variable], graph: &mut Evide
             .collect();
         let is_named = |pair: &&(String, String)| {
             let callee = words_of(&pair.1);
+            // All words before the pool must belong to the database: `ORDERS_DB_POOL_SIZE` is that
+            // of `orders-db`.
             !before.is_empty() && before.iter().all(|word| callee.iter().any(|own| own == word))
         };
         let named: Vec<&(String, String)> = databases.iter().filter(is_named).collect();
         let pair = match (named.as_slice(), databases.as_slice()) {
             ([one], _) => *one,
+            // A pool that names no database is one of it only where its words speak of databases.
             ([], [one]) if is_of_database => one,
             _ => continue,
         };

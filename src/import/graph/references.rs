@@ -64,6 +64,7 @@ impl EvidenceGraph {
     /// Makes dependencies of a reference, or keeps in mind that it was left out, and why.
     pub(in crate::import) fn add_reference(&mut self, reference: &Reference<'_>, target: Target) {
         if reference.purpose == Purpose::NotCalled {
+            // Only what would have been a dependency is worth telling as left out.
             if target != Target::Unknown {
                 self.leave_out(LeftOutReason::NotCalled, reference);
             }
@@ -76,6 +77,7 @@ impl EvidenceGraph {
             Target::Versions(versions) => {
                 let total: f64 = versions.iter().map(|(_, share)| share).sum();
                 let is_split = versions.len() > 1;
+                // A version without a share gets no calls.
                 for (callee, share) in versions.iter().filter(|(_, share)| *share > 0.0) {
                     self.refer_to(reference, callee, |dependency| {
                         if is_split {
@@ -85,6 +87,7 @@ impl EvidenceGraph {
                 }
             }
             Target::AnyOf(name, members) => {
+                // A service behind a shared name does not fall back on itself.
                 for callee in members.iter().filter(|callee| *callee != reference.caller) {
                     self.refer_to(reference, callee, |dependency| {
                         dependency.any_of = Some(name.clone());
@@ -111,6 +114,7 @@ impl EvidenceGraph {
         // What is known already to be called by everybody keeps being so.
         let is_new = self.dependencies.get(&pair).is_none_or(|known| known.is_start);
         let Some(dependency) = self.depend_on(caller, callee, evidence, source) else { return };
+        // A detail of one reference must not weaken what another one says of all calls.
         if is_new {
             detail(dependency);
             dependency.is_soft |= reference.is_soft;
@@ -147,10 +151,13 @@ impl EvidenceGraph {
                 let name = host.to_ascii_lowercase();
                 self.refer_outside(reference, &name);
             }
+            // A bare word may be anything; only where its form or key tells is an unknown one worth
+            // a warning.
             Whereabouts::Local if is_certain => {
                 let named = if reference.is_literal && is_plain(host) {
                     format!("`{host}`, which is")
                 } else {
+                    // A host that was filled in from elsewhere may be a secret, and is not shown.
                     "a host that is".to_owned()
                 };
                 let message = format!(
@@ -230,6 +237,7 @@ pub(in crate::import) fn connect_variables(
         let is_list = listed.is_some();
         let addresses = listed.unwrap_or(found.addresses);
         let holders = &holders[&(key, variable.value.as_str())];
+        // In a small system most services may well call the same one.
         let is_of_most = services >= COMMON_MIN && 2 * holders.len() > services;
         let name = format!("`{key}`");
         for address in &addresses {
@@ -239,6 +247,7 @@ pub(in crate::import) fn connect_variables(
                 Target::Versions(all) => all.iter().any(|(callee, _)| holders.contains(&**callee)),
                 _ => false,
             };
+            // A block copied to all services holds also the address of the service itself.
             let is_common = is_of_most || holds_its_own && holders.len() >= HOLDERS_MIN;
             // Start order beside it is of this service alone, and confirms that it uses what all know.
             let is_confirmed = is_common && graph.starts_after(&variable.caller, &target);
@@ -260,6 +269,7 @@ pub(in crate::import) fn connect_variables(
                 is_soft: is_of_telemetry(key) || (is_common && !is_confirmed),
             };
             let is_local = || host_whereabouts(&address.host) == Whereabouts::Local;
+            // A list of hosts with ports often names clusters outside, which are no mistake.
             if is_list && target == Target::Unknown && is_local() {
                 graph.leave_out(LeftOutReason::UnknownHost, &reference);
             } else {
@@ -282,6 +292,7 @@ fn listed_addresses(
     let listed = listed_hosts(&variable.key, &variable.value);
     let is_known = |host: &str| lookup(&variable.caller, host) != Target::Unknown;
     let is_of_hosts =
+        // A word without a port could be anything, unless it is a service.
         !listed.is_empty() && listed.iter().all(|item| item.has_port || is_known(&item.host));
     is_of_hosts.then(|| listed.into_iter().map(|item| Address::of_host(item.host)).collect())
 }

@@ -47,6 +47,7 @@ pub fn summary_lines(graph: &EvidenceGraph, path: &str) -> Vec<String> {
     if graph.serving_dependencies().next().is_none() {
         lines.push(format!("warning:      {NO_RUN_TIME_DEPENDENCY}"));
     }
+    // An example with a real name can be copied and run.
     let victim = most_called(graph).unwrap_or_else(|| "SERVICE".to_owned());
     if path == "-" {
         lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
@@ -186,6 +187,7 @@ fn errors_line(graph: &EvidenceGraph) -> Option<String> {
             Some((name.as_str(), errors.failed / errors.requests))
         })
         .collect();
+    // Equal shares are ordered by name, so that the line is always the same.
     failing.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
     let shown: Vec<String> = failing
         .iter()
@@ -208,11 +210,14 @@ fn cycles_line(graph: &EvidenceGraph) -> String {
     for (caller, callee) in graph.serving_dependencies() {
         calls.add_edge(nodes[caller], nodes[callee], ());
     }
+    // Kosaraju's algorithm is iterative in petgraph; Tarjan's is recursive and overflows on long
+    // chains.
     let mut cycles: Vec<Vec<&str>> = kosaraju_scc(&calls)
         .into_iter()
         .filter(|cycle| cycle.len() > 1)
         .map(|cycle| cycle.into_iter().map(|node| calls[node]).collect())
         .collect();
+    // Components come in the order of the search, and are shown in that of their names.
     for cycle in &mut cycles {
         cycle.sort_unstable();
     }

@@ -166,6 +166,7 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
         for document in &mut read {
             self.graph.warn_all(std::mem::take(&mut document.problems));
         }
+        // Diagnostics show lines of the file, and these values may be passwords.
         hide_values(&read, SECRET_KEYS, self.input.sources);
         let read = Rc::new(read);
         self.documents.insert(path.to_owned(), Some(Rc::clone(&read)));
@@ -179,6 +180,7 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
         services: &mut Services,
         depth: usize,
     ) -> Result<(), Vec<Diagnostic>> {
+        // The file may be reached by several paths, and by links that lead back to it.
         if let Ok(identity) = std::path::Path::new(path).canonicalize() {
             self.included.insert(identity);
         }
@@ -244,6 +246,8 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
                 let named = path_beside(path, &fill_variables(named, &self.known).text);
                 own.values.extend((*self.environment_file(&named)).clone());
             }
+            // As in Compose, what the outer project sets counts more than the files of the included
+            // one.
             own.values.extend(self.known.values.clone());
             let outer = std::mem::replace(&mut self.known, Rc::new(own));
             let read = self.read_file(&file, services, depth + 1);
@@ -270,6 +274,7 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
         let unset = &mut self.unset;
         let mut fill_noting = |text: &str, key: &str| {
             let filled = fill_variables(text, &known);
+            // Nothing behind these keys is the address of a dependency, so none is missed.
             if !filled.unset.is_empty() && !matches!(key, "image" | "labels" | "volumes" | "scale")
             {
                 note_unset(unset, &filled, &at(key), "");
@@ -347,6 +352,7 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
         } else if !load::is_file(&file) {
             Some((Code::Dangling, format!("`{name}` of `{file}` is extended, but cannot be read")))
         } else if !self.is_allowed(&file) {
+            // `is_allowed` has warned of it.
             return ComposeService::default();
         } else {
             None
@@ -360,9 +366,11 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
             self.graph.warn(Code::NotUnderstood, message, extends.place);
             return ComposeService::default();
         };
+        // Hundreds of services may extend those of one large file, so it is searched only once.
         let index = self.positions.entry(file.clone()).or_insert_with(|| {
             let mut positions = BTreeMap::new();
             for (document, read) in documents.iter().enumerate() {
+                // The first edition of the format has no `services`: they stand outermost.
                 let services = read.root.get("services").unwrap_or(&read.root);
                 for (entry, service) in services.entries().iter().enumerate() {
                     positions.entry(service.key.text.to_string()).or_insert((document, entry));
@@ -394,6 +402,8 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
             },
             Mount::Path(source, target) => (source.clone(), target.clone()),
         };
+        // An image that was built on nginx has a name of its own. Where its configuration is
+        // mounted still tells which gateway it is.
         let is_of_gateway = is_gateway
             || ["nginx", "traefik", "caddy", "envoy", "kong", "haproxy", "apache", "httpd"]
                 .iter()

@@ -41,9 +41,12 @@ pub(super) fn read_variables(text: &str, outer: &ComposeVariables) -> BTreeMap<S
         let value = match value.chars().next() {
             Some(quote @ ('"' | '\'')) => {
                 let inner = value[1..].split(quote).next().unwrap_or_default();
+                // Single quotes keep a `$` as it is.
                 if quote == '\'' { inner.to_owned() } else { fill_variables(inner, &known).text }
             }
             _ => {
+                // Without quotes a comment needs a space before it: a `#` alone may belong to the
+                // value.
                 fill_variables(value.split(" #").next().unwrap_or_default().trim_end(), &known).text
             }
         };
@@ -116,7 +119,9 @@ fn fill_braced(inner: &str, known: &ComposeVariables, depth: usize, notes: &mut 
     let (name, operator) = inner.split_at(end);
     let value = known.values.get(name);
     let is_filled = value.is_some_and(|value| !value.is_empty());
+    // Only a default that is used is filled in: names in one that is not used are not missed.
     let mut default = |text: &str| fill_nested(text, known, depth + 1, notes);
+    // With a colon an empty value counts as unset; without one it counts as a value.
     if let Some(text) = operator.strip_prefix(":-") {
         if is_filled { value.cloned().unwrap_or_default() } else { default(text) }
     } else if let Some(text) = operator.strip_prefix('-') {

@@ -81,6 +81,7 @@ pub(super) type Services = BTreeMap<String, ComposeService>;
 impl ComposeService {
     /// Takes over what a later file says, which comes over what an earlier one said.
     pub(super) fn merge_later(&mut self, later: Self, node: &Node) {
+        // A tag such as `!override` or `!reset` arrives as the only key of a mapping.
         let replaces = |key: &str| {
             node.get(key).is_some_and(|value| {
                 value.entries().iter().any(|entry| entry.key.text.starts_with('!'))
@@ -97,6 +98,7 @@ impl ComposeService {
         }
         self.environment.extend(later.environment);
         self.completed.extend(later.completed);
+        // `required: false` holds only until a later file states the same dependency anew.
         self.optional.retain(|callee| !later.start.contains_key(callee));
         self.optional.extend(later.optional);
         self.start.extend(later.start);
@@ -109,6 +111,7 @@ impl ComposeService {
         self.profiles.extend(later.profiles);
         self.networks.extend(later.networks);
         self.mounts.extend(later.mounts);
+        // Compose adds the ports of later files to those of earlier ones.
         self.ports = self.ports.max(later.ports);
         self.replicas = later.replicas.or(self.replicas);
         self.domains.extend(later.domains);
@@ -229,6 +232,7 @@ impl ComposeService {
                 let text = match text.split_once(':') {
                     Some(("service" | "container", name)) => name,
                     _ if is_list => &text,
+                    // Modes such as `host` and `none` name no service.
                     _ => continue,
                 };
                 let (callee, alias) = text.split_once(':').unwrap_or((text, ""));
@@ -237,6 +241,8 @@ impl ComposeService {
                 }
                 let mention =
                     Mention { source: at(key), place: node.place, shown: shown.to_owned() };
+                // A service that only lends its volumes must exist before the other starts, but
+                // need not run.
                 let list = if key == "volumes_from" { &mut self.start } else { &mut self.linked };
                 list.insert(callee.to_owned(), mention);
             }
@@ -298,6 +304,8 @@ pub(super) fn service_definitions(root: &Node) -> Vec<(&str, &Node)> {
     entries
         .iter()
         .filter(|entry| {
+            // Without `services` the outermost keys may be anything: what has no image is no
+            // service.
             let is_service = || entry.value.get("image").or(entry.value.get("build")).is_some();
             !is_old || is_service()
         })

@@ -47,6 +47,8 @@ impl<'a> ServiceNames<'a> {
         let task = || self.by_name.get(name.strip_prefix("tasks.")?);
         let of_network = || {
             let (name, network) = name.split_once('.')?;
+            // Compose calls a network `PROJECT_NETWORK`, and which project it is does not stand in
+            // the file.
             let is_network = self.networks.contains(network) || network.contains('_');
             self.by_name.get(name).filter(|_| is_network)
         };
@@ -56,6 +58,8 @@ impl<'a> ServiceNames<'a> {
             let mut marks = base.match_indices(['-', '_']).map(|(at, _)| &base[at + 1..]);
             marks.find_map(|part| self.by_name.get(part))
         };
+        // The most literal reading counts: a service whose name looks like that of a container
+        // keeps it.
         known().or_else(lower).or_else(task).or_else(of_network).or_else(of_container)
     }
 
@@ -64,6 +68,7 @@ impl<'a> ServiceNames<'a> {
         let own = self.services.get(caller);
         let alias = own.and_then(|service| service.aliases.get(host));
         let host = alias.map_or(host, String::as_str);
+        // A container looks into its own hosts file before it asks for the names of services.
         if own.is_some_and(|service| service.extra_hosts.contains(host)) {
             return Target::External(host.to_owned());
         }
@@ -171,6 +176,7 @@ fn add_mention(
     };
     for found in callees {
         if is_start && service.completed.contains(callee) {
+            // What must have ended before others start answers no requests.
             graph.service_or_new(found).kind.get_or_insert_with(|| "job".to_owned());
         }
         let dependency = if is_start {
@@ -220,6 +226,7 @@ fn add_mounted(services: &Services, names: &ServiceNames<'_>, reader: &mut Compo
         for mount in &service.mounts {
             texts.extend(reader.mounted_texts(mount, is_gateway));
         }
+        // Some gateways, such as Traefik, are configured by arguments in place of files.
         for (words, source) in service.arguments.values().filter(|_| is_gateway) {
             texts.push((source.clone(), words.join("\n").into()));
         }
@@ -260,6 +267,7 @@ fn add_exposed(services: &Services, graph: &mut EvidenceGraph) {
 
 /// Requests enter where ports are open to everybody; where none is, at those open to the machine.
 fn add_entries(services: &Services, graph: &mut EvidenceGraph) {
+    // Operators use the published ports of databases and consoles: no order enters there.
     let is_behind = |name: &str| {
         let kind = graph.services.get(name).and_then(|service| service.kind.as_deref());
         matches!(kind, Some("database" | "cache" | "queue" | "telemetry" | "console"))

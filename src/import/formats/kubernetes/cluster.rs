@@ -129,6 +129,8 @@ impl<'a> Cluster<'a> {
         namespace: Option<&str>,
         selector: &Labels,
     ) -> Vec<usize> {
+        // Of all labels the one that the fewest workloads have is looked up: a label that all of
+        // them share would make the search quadratic.
         let candidates = selector
             .iter()
             .map(|(key, value)| self.workloads_by_label.get(&(key.clone(), value.clone())))
@@ -167,6 +169,8 @@ impl<'a> Cluster<'a> {
             {
                 let address = address.scalar().or_else(|| address.scalar_at("address"));
                 if let (Some(address), Some(host)) = (address, hosts.first()) {
+                    // Entries of the outside may share an address; the first host that names it is
+                    // kept.
                     self.outside.entry(address.to_owned()).or_insert_with(|| (*host).to_owned());
                 }
             }
@@ -177,13 +181,18 @@ impl<'a> Cluster<'a> {
         .chain(objects.of_kind("EndpointSlice").filter_map(|of_kind| {
             of_kind.node.node_at("metadata.labels")?.get("kubernetes.io/service-name")?.scalar()
         }))
+        // A Service without a selector may have its endpoints listed by hand, often outside of the
+        // cluster.
         .collect();
+        // Knative calls its workloads `Service` as well, in an API group of its own.
         for object in objects.of_kind("Service").filter(|object| object.api_group().is_empty()) {
             let Some(name) = object.name() else { continue };
             let namespace = object.namespace();
             let selector = labels_of(object.node.node_at("spec.selector"));
             let external = object.node.scalar_at("spec.externalName");
             let workloads = self.selected_workloads(namespace, &selector);
+            // One without a selector leads elsewhere on purpose, and an external name needs no
+            // pods.
             if workloads.is_empty() && !selector.is_empty() && external.is_none() {
                 let message = format!("service `{name}` selects pods that nothing here runs");
                 graph.warn(Code::Dangling, message, object.node.place);
@@ -197,6 +206,7 @@ impl<'a> Cluster<'a> {
             let index = self.services.len();
             self.services_by_name.entry(name).or_default().push(index);
             let address = object.node.scalar_at("spec.clusterIP");
+            // A headless Service has the address `None`.
             self.addresses.extend(
                 address.filter(|address| *address != "None").map(|address| (address, index)),
             );
@@ -215,6 +225,7 @@ impl<'a> Cluster<'a> {
     /// Takes note that users reach a Service by this host.
     pub(super) fn publish_host(&mut self, host: &str, service: &str, namespace: Option<&str>) {
         let target = (service.to_owned(), namespace.map(str::to_owned));
+        // Of several routes with one host the first that is read counts.
         self.public.entry(host.to_owned()).or_insert(target);
     }
 
@@ -257,6 +268,7 @@ impl<'a> Cluster<'a> {
         if let Some(split) = &service.split {
             return split.clone();
         }
+        // Without weights kube-proxy spreads calls evenly over pods, so more pods get more calls.
         let pods = |index: &usize| {
             let workload = &self.workloads[*index];
             (workload.name.clone(), f64::from(workload.replicas.unwrap_or(1)))
@@ -289,7 +301,10 @@ impl<'a> Cluster<'a> {
         hops: usize,
     ) -> Target {
         let lower = host.to_ascii_lowercase();
+        // A dot at the end only says that the name is complete.
         let host = lower.trim_end_matches('.');
+        // Inside the cluster its own names come first; public hosts of routes come back to the same
+        // Services.
         let found = self
             .service_of_host(host, namespace)
             .or_else(|| self.addresses.get(host).copied())
@@ -307,6 +322,7 @@ impl<'a> Cluster<'a> {
         };
         let service = &self.services[index];
         if let Some(external) = service.external {
+            // A name outside may be one of a gateway that leads back in.
             return match self.find_target_from(service.namespace, external, hops + 1) {
                 Target::Unknown => Target::External(external.to_owned()),
                 found if hops < HOPS_MAX => found,

@@ -14,6 +14,8 @@ type HostLimit<'n> = (String, Option<&'n str>, CallLimits);
 pub(super) fn stated_limits<'n>(object: &'n Object<'_>) -> Vec<HostLimit<'n>> {
     let node = &*object.node;
     let of_object = |host: &str, limits| vec![(host.to_owned(), object.namespace(), limits)];
+    // Each mesh states its limits in kinds of its own, and those that a file has are read, whatever
+    // the mesh.
     match object.kind() {
         "VirtualService" => of_virtual_service(object),
         "HTTPRoute" | "GRPCRoute" => of_route(object),
@@ -23,6 +25,8 @@ pub(super) fn stated_limits<'n>(object: &'n Object<'_>) -> Vec<HostLimit<'n>> {
         "Service" => of_object(object.name().unwrap_or_default(), of_linkerd_annotations(object)),
         // Of Linkerd, called by the whole host of its Service.
         "ServiceProfile" => {
+            // Only a ratio of retries to requests is a budget here; Linkerd's least rate per second
+            // is left out.
             let budget = node.node_at("spec.retryBudget.retryRatio").and_then(Node::number);
             let retry_budget = budget.filter(|share| (0.0..=1.0).contains(share));
             let limits = CallLimits { retry_budget, ..CallLimits::default() };
@@ -42,6 +46,8 @@ pub(super) fn stated_limits<'n>(object: &'n Object<'_>) -> Vec<HostLimit<'n>> {
             of_object(object.name().unwrap_or_default(), limits)
         }
         "ServiceRouter" => {
+            // A rule for some paths does not hold for all calls, and endpoints are not told apart
+            // here.
             let rule = object.items_at("spec.routes").iter().find(|rule| is_general(rule));
             let limits = rule.map_or_else(CallLimits::default, |rule| CallLimits {
                 timeout: duration_at(rule, "destination.requestTimeout"),
@@ -87,6 +93,7 @@ fn of_route<'n>(object: &'n Object<'_>) -> Vec<HostLimit<'n>> {
             ..CallLimits::default()
         };
         let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
+        // A limit of the route itself is more specific than an annotation.
         for (name, namespace, _) in rule_backends(items, object) {
             found.push((name.to_owned(), namespace, own.or(annotated)));
         }
@@ -102,6 +109,8 @@ fn of_destination_rule(object: &Object<'_>) -> CallLimits {
         .unwrap_or_default();
     let subsets = object.items_at("spec.subsets").iter();
     let subsets = subsets.filter_map(|subset| subset.get("trafficPolicy"));
+    // A breaker may be declared for all calls, for one port or for one subset: each of them stops
+    // calls.
     let all: Vec<&Node> = policy.into_iter().chain(ports).chain(subsets).collect();
     let is_breaker = |policy: &Node| {
         let ports = policy.get("portLevelSettings").map(Node::items).unwrap_or_default();
@@ -114,6 +123,8 @@ fn of_destination_rule(object: &Object<'_>) -> CallLimits {
         circuit_breaker: all.iter().any(|policy| is_breaker(policy)),
         max_in_flight: pooled.and_then(|policy| {
             let pool = policy.get("connectionPool")?;
+            // Requests are limited over HTTP/2. Where only connections are, each of HTTP/1 carries
+            // one request at a time.
             number_at(pool, &["http.http2MaxRequests", "tcp.maxConnections"])
         }),
         ..CallLimits::default()
@@ -126,6 +137,7 @@ fn of_linkerd_annotations(object: &Object<'_>) -> CallLimits {
     let get = |key: &str| annotations.and_then(|all| all.get(key)?.scalar());
     let duration = |key: &str| get(key).and_then(seconds_of);
     let tries_again =
+        // Linkerd retries nothing without one of these annotations.
         ["retry.linkerd.io/http", "retry.linkerd.io/grpc"].iter().any(|key| get(key).is_some());
     // Without a limit it is one.
     let limit = get("retry.linkerd.io/limit").and_then(|text| text.trim().parse().ok());
@@ -161,6 +173,8 @@ fn of_kuma<'n>(object: &'n Object<'_>) -> Vec<HostLimit<'n>> {
         };
         found.push((host(target), object.namespace(), limits));
     }
+    // Rules for incoming calls have no target of their own: they are about the service that the
+    // policy selects.
     if let (true, Some(target)) =
         (is_breaker && node.node_at("spec.from").is_some(), node.scalar_at("spec.targetRef.name"))
     {

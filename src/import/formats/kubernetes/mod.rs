@@ -35,10 +35,12 @@ pub(in crate::import) fn read_manifests(
         return Err(not_of(Format::Kubernetes, path, "no object in it has a `kind`"));
     }
     let mut cluster = Cluster::from_objects(&objects);
+    // Services need the labels of workloads, routes need Services, and addresses need all of them.
     workloads::add_workloads(&objects, &mut cluster, graph);
     cluster.index_workloads();
     cluster.read_services(&objects, graph);
     let limits = routes::read_routes(&objects, &mut cluster, graph);
+    // Missing objects are collected first, so that one warning names all their users.
     let mut absent = settings::Absent::default();
     let variables = settings::collect_variables(&cluster, graph, &mut absent);
     let count = cluster.workloads.len();

@@ -32,6 +32,8 @@ impl<'a> Objects<'a> {
             let Some(kind) = node.scalar_at("kind") else { continue };
             let name = node.scalar_at("metadata.name").unwrap_or_default();
             let same = known.entry((kind, name)).or_default();
+            // The same name in two namespaces is two objects, while a patch often leaves the
+            // namespace out.
             let of_same_space = same.iter().copied().find(|index| {
                 let (one, other) = (namespace_of(&all[*index].node), namespace_of(node));
                 !name.is_empty() && (one == other || one.is_none() || other.is_none())
@@ -110,6 +112,8 @@ fn apply_patch(base: &Node, patch: &Node) -> Node {
             }
             Value::Mapping(entries.into())
         }
+        // Kubernetes itself merges lists by a key that depends on the field, which is `name` in
+        // nearly all of them.
         (Value::Sequence(_), Value::Sequence(_)) if patch.items().iter().all(is_named) => {
             let mut items: Vec<Node> = base.items().to_vec();
             for item in patch.items() {

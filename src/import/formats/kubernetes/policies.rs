@@ -60,6 +60,8 @@ fn policy_peers(
     peers
         .filter_map(|peer| {
             let labels = peer.node_at("namespaceSelector.matchLabels");
+            // Kubernetes gives every namespace this label, so policies select a namespace by its
+            // name with it.
             let other = labels.and_then(|label| label.get("kubernetes.io/metadata.name")?.scalar());
             selected_workloads(peer.get("podSelector"), other.or(object.namespace()), cluster)
         })
@@ -72,6 +74,7 @@ fn labels_of_selector(selector: &Node) -> Labels {
     let mut labels = labels_of(selector.get("matchLabels"));
     for rule in selector.get("matchExpressions").map(Node::items).unwrap_or_default() {
         let values = rule.get("values").map(Node::items).unwrap_or_default();
+        // A selector of several values names several workloads, and one label cannot say that.
         if let (Some("In"), Some(key), [value]) =
             (rule.scalar_at("operator"), rule.scalar_at("key"), values)
         {
@@ -106,6 +109,8 @@ pub(super) fn read_replicas(
     cluster: &Cluster<'_>,
     graph: &mut EvidenceGraph,
 ) {
+    // The index is by name only: namespaces are compared below, since manifests often leave them
+    // out.
     let mut by_object: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, workload) in cluster.workloads.iter().enumerate() {
         by_object.entry(workload.object).or_default().push(index);
@@ -133,6 +138,7 @@ pub(super) fn read_replicas(
         let Some(selector) = object.node.node_at("spec.selector") else { continue };
         for index in cluster.selected_workloads(object.namespace(), &labels_of_selector(selector)) {
             let service = graph.service_or_new(&cluster.workloads[index].name);
+            // Without a number Kubernetes runs one pod.
             let count = service.replicas.unwrap_or(1);
             service.needs = needed_replicas(object, count).or(service.needs);
         }
@@ -150,5 +156,6 @@ fn needed_replicas(object: &Object<'_>, count: u32) -> Option<u32> {
         }
     };
     let kept = part("minAvailable").or_else(|| Some(f64::from(count) - part("maxUnavailable")?))?;
+    // A budget of 0 would need no pod at all, yet a service without pods answers nothing.
     whole_replicas(kept.clamp(1.0, f64::from(count)))
 }

@@ -27,6 +27,7 @@ pub(super) fn read_routes<'a>(
     cluster: &mut Cluster<'a>,
     graph: &mut EvidenceGraph,
 ) -> Vec<RouteLimit> {
+    // Splits must be known before targets are looked up: a host then means its versions.
     let subsets = read_subsets(objects);
     for object in &objects.all {
         publish_hosts(object, cluster);
@@ -49,6 +50,8 @@ pub(super) fn apply_limits(limits: &[RouteLimit], graph: &mut EvidenceGraph) {
     if limits.is_empty() {
         return;
     }
+    // Limits are about callees: without an index all dependencies would be searched for each of
+    // them.
     for pair in graph.dependencies.keys() {
         callers.entry(pair.1.clone()).or_default().push(pair.clone());
     }
@@ -95,6 +98,7 @@ fn workload_shares(
 ) -> Vec<(String, f64)> {
     let mut shares: Vec<(String, f64)> = Vec::new();
     for (name, namespace, weight) in backends {
+        // A backend that is not among the manifests gets no share, and the others keep theirs.
         let Some(index) = cluster.find_service(name, *namespace) else { continue };
         let versions = own_versions(cluster, index);
         let total: f64 = versions.iter().map(|(_, pods)| pods).sum();
@@ -166,6 +170,8 @@ fn note_split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>)
             let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
             let shares = workload_shares(cluster, &rule_backends(items, object));
             for parent in object.items_at("spec.parentRefs") {
+                // Only a route whose parent is a Service divides calls inside; with a gateway as
+                // parent it is an entry.
                 if let (Some("Service"), Some(name)) =
                     (parent.scalar_at("kind"), parent.scalar_at("name"))
                 {
@@ -189,6 +195,7 @@ fn note_split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>)
             for host in object.items_at("spec.hosts").iter().filter_map(Node::scalar) {
                 if let (true, Some(index)) =
                     (is_inside, cluster.service_of_host(host, object.namespace()))
+                    // A rule with all weights at 0 turns requests away and names no version.
                     && shares.iter().any(|(_, share)| *share > 0.0)
                 {
                     cluster.services[index].split = Some(shares.clone());
@@ -222,9 +229,12 @@ fn divided_by_subsets(
     let mut shares: Vec<(String, f64)> = Vec::new();
     for route in rule.get("route").map(Node::items).unwrap_or_default() {
         let Some(host) = route.scalar_at("destination.host") else { continue };
+        // Istio gives a single destination all calls where it has no weight.
         let weight = route.get("weight").and_then(Node::number).unwrap_or(100.0);
         let Some(index) = cluster.service_of_host(host, object.namespace()) else { continue };
         let subset = route.scalar_at("destination.subset");
+        // A subset that no rule defines selects nothing in Istio; here all pods are taken, which
+        // keeps the dependency.
         let wanted = subset.and_then(|subset| subsets.get(&(host.to_owned(), subset.to_owned())));
         let is_of_subset = |workload: &&usize| {
             let labels = &cluster.workloads[**workload].labels;
@@ -248,6 +258,8 @@ fn divided_by_subsets(
 pub(super) fn is_general(rule: &Node) -> bool {
     let asks_for_nothing = |key: &str| {
         rule.get(key).is_none_or(|conditions| {
+            // A condition for `/` holds for every path. Any other condition leaves requests to
+            // other rules.
             conditions.items().iter().all(|condition| {
                 let path = condition.scalar_at("path.value").or(condition.scalar_at("uri.prefix"));
                 condition.entries().len() == 1 && path == Some("/")
@@ -301,6 +313,7 @@ fn publish_hosts(object: &Object<'_>, cluster: &mut Cluster<'_>) {
 }
 
 fn backend_of_path(path: &Node) -> Option<&str> {
+    // The second form is that of `v1beta1`, which many charts still render.
     path.scalar_at("backend.service.name").or_else(|| path.scalar_at("backend.serviceName"))
 }
 
@@ -321,6 +334,7 @@ fn entered_services<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>
         }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
             let is_gateway =
+                // Without a kind the parent is a Gateway, by the default of the API.
                 |parent: &Node| parent.scalar_at("kind").is_none_or(|kind| kind != "Service");
             if !object.items_at("spec.parentRefs").iter().any(is_gateway) {
                 return Vec::new();
@@ -328,6 +342,7 @@ fn entered_services<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>
             let rules = object.items_at("spec.rules").iter();
             let items =
                 rules.flat_map(|rule| rule.get("backendRefs").map(Node::items).unwrap_or_default());
+            // A weight of 0 is how a version is kept ready without requests.
             let used = |item: &&Node| item.get("weight").and_then(Node::number) != Some(0.0);
             items
                 .filter(used)
@@ -375,6 +390,7 @@ fn mark_entries(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Evidence
         .collect();
     if object.kind() == "VirtualService" {
         let gateways = object.items_at("spec.gateways").iter();
+        // `mesh` stands for callers inside; any other gateway lets requests in.
         if gateways.filter_map(Node::scalar).any(|name| name != "mesh") {
             let rules = ["spec.http", "spec.tcp", "spec.tls"].into_iter();
             let routes = rules

@@ -47,6 +47,7 @@ impl Absent {
 
 /// The entries of a `ConfigMap` or Secret.
 fn entries_of(store: &Node) -> Vec<(&str, String)> {
+    // `stringData` comes first: Kubernetes lets it win over `data`.
     let plain = ["stringData", "data"].into_iter().flat_map(|key| {
         let entries = store.get(key).map(Node::entries).unwrap_or_default();
         entries.iter().map(move |entry| (key, entry))
@@ -55,10 +56,12 @@ fn entries_of(store: &Node) -> Vec<(&str, String)> {
     plain
         .filter_map(|(key, entry)| {
             let text = entry.value.scalar()?;
+            // `data` of a Secret is in base64, that of a ConfigMap is plain text.
             let decoded = (is_secret && key == "data").then(|| {
                 let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).ok()?;
                 String::from_utf8(bytes).ok()
             });
+            // Bytes that are no text, such as certificates, hold no address.
             Some((&*entry.key.text, decoded.unwrap_or_else(|| Some(text.to_owned()))?))
         })
         .collect()
@@ -92,6 +95,8 @@ pub(super) fn collect_variables(
             // A sidecar runs as long as the pod.
             let is_sidecar = container.scalar_at("restartPolicy") == Some("Always");
             reader.add_arguments(container, &own, !is_sidecar, graph);
+            // An init container that runs on belongs to the work of the pod; others only delay its
+            // start.
             if is_sidecar {
                 all.extend(own);
             } else {
@@ -112,6 +117,8 @@ impl<'a> SettingsReader<'a, '_> {
     fn find_store(&mut self, kind: &'static str, reference: &Node, key: &str) -> Option<&'a Node> {
         let name = reference.scalar_at(key)?;
         let found = self.cluster.find_store(kind, self.workload.namespace, name);
+        // A pod with an optional reference starts without it, so its absence is no gap in the
+        // files.
         if found.is_none() && reference.scalar_at("optional") != Some("true") {
             self.absent.note_absent(kind, name, &self.workload.name);
         }
@@ -122,6 +129,7 @@ impl<'a> SettingsReader<'a, '_> {
     fn read_environment(&mut self, container: &Node) -> Vec<Variable> {
         let mut all: Vec<Variable> = Vec::new();
         let caller = self.workload.name.clone();
+        // `env` comes after `envFrom`: as in Kubernetes, it wins over it.
         for from in container.get("envFrom").map(Node::items).unwrap_or_default() {
             let prefix = from.scalar_at("prefix").unwrap_or_default();
             for (kind, key) in [("ConfigMap", "configMapRef"), ("Secret", "secretRef")] {
@@ -149,6 +157,7 @@ impl<'a> SettingsReader<'a, '_> {
             let mut is_literal = true;
             let value = match variable.scalar_at("value") {
                 Some(value) => {
+                    // A value made of others is not what the file shows, and may hold a secret.
                     is_literal = !value.contains("$(");
                     Some(fill_variables(value, &all))
                 }
@@ -158,6 +167,7 @@ impl<'a> SettingsReader<'a, '_> {
                         let reference = variable.get("valueFrom")?.get(reference)?;
                         let wanted = reference.scalar_at("key")?;
                         let store = self.find_store(kind, reference, "name")?;
+                        // A value out of a Secret must never be shown.
                         is_literal = kind == "ConfigMap";
                         entries_of(store).into_iter().find(|(key, _)| *key == wanted)
                     })
@@ -166,6 +176,7 @@ impl<'a> SettingsReader<'a, '_> {
             if let Some(value) = value {
                 let source = self.source_text(&format!("env {key}"));
                 let (caller, key) = (caller.clone(), key.to_owned());
+                // The later of two variables of one name counts, as in Kubernetes.
                 all.retain(|known| known.key != key);
                 all.push(Variable { caller, key, value, source, is_literal, is_example: false });
             }
@@ -260,6 +271,7 @@ impl<'a> SettingsReader<'a, '_> {
                 Some(path) => part.iter_mut().for_each(|known| {
                     known.insert(path);
                 }),
+                // A mount without `subPath` shows the whole volume.
                 None => *part = None,
             }
         }
@@ -273,6 +285,7 @@ impl<'a> SettingsReader<'a, '_> {
                     [("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")]
                 {
                     let Some(reference) = source.get(key) else { continue };
+                    // A projected Secret has `name` where a volume of its own has `secretName`.
                     let name = if reference.get(name).is_some() { name } else { "name" };
                     self.add_store(kind, reference, name, part.as_ref(), graph);
                 }
@@ -293,6 +306,7 @@ impl<'a> SettingsReader<'a, '_> {
         let Some(store) = self.find_store(kind, reference, name_key) else { return };
         for (key, text) in entries_of(store) {
             let item = items.iter().find(|item| item.scalar_at("key") == Some(key));
+            // `items` may rename a key; the mount then selects it by its new name.
             let path = item.and_then(|item| item.scalar_at("path")).unwrap_or(key);
             let is_mounted = (items.is_empty() || item.is_some())
                 && part.is_none_or(|part| part.contains(path) || part.contains(key));
@@ -312,6 +326,8 @@ impl<'a> SettingsReader<'a, '_> {
                 if let Some(each) = gateways::configured_pool(&text) {
                     graph.note_pool(&self.workload.name, each, &source);
                 }
+                // The generic search for addresses would find the upstreams of a gateway once more,
+                // without their meaning.
                 continue;
             }
             // A file of one line says by its name what it holds.
@@ -332,6 +348,7 @@ fn fill_variables(value: &str, known: &[Variable]) -> String {
         return value.to_owned();
     }
     let mut out = value.to_owned();
+    // Values may refer to one another in a circle.
     for _ in 0..EXPANSIONS_MAX {
         let mut next = String::new();
         let mut rest = out.as_str();
@@ -339,6 +356,7 @@ fn fill_variables(value: &str, known: &[Variable]) -> String {
             let inner = &rest[at + 2..];
             let end = inner.find(')');
             let name = end.map_or("", |end| &inner[..end]);
+            // `$$(NAME)` stands for the text `$(NAME)`.
             let is_escaped = rest[..at].ends_with('$');
             let value = known.iter().find(|variable| variable.key == name && !is_escaped);
             if let (Some(end), Some(variable)) = (end, value) {
@@ -351,6 +369,8 @@ fn fill_variables(value: &str, known: &[Variable]) -> String {
             }
         }
         next.push_str(rest);
+        // A value that no longer changes is filled; one that grows too long keeps what it had
+        // before.
         if next == out || next.len() > VALUE_MAX {
             break;
         }

@@ -44,6 +44,8 @@ pub(super) fn add_workloads<'a>(
     cluster: &mut Cluster<'a>,
     graph: &mut EvidenceGraph,
 ) {
+    // Names of workloads are unique only within a namespace: only those that occur in several are
+    // made longer.
     let mut namespaces: BTreeMap<&str, (Option<&str>, bool)> = BTreeMap::new();
     for object in objects.all.iter().filter(|object| template_of(object).is_some()) {
         if let Some(name) = object.name() {
@@ -77,6 +79,7 @@ pub(super) fn add_workloads<'a>(
         // Sidecars come and go; what a pod is for is its first container.
         let image = containers.first().and_then(|container| container.scalar_at("image"));
         let service = graph.service_or_new(&name);
+        // A job that runs the image of a database is still a job.
         service.kind = match kind {
             "Job" | "CronJob" => Some("job".to_owned()),
             _ => image.and_then(kinds::of_image).map(str::to_owned).or(service.kind.take()),
@@ -86,7 +89,9 @@ pub(super) fn add_workloads<'a>(
         service.team = team.map(str::to_owned).or(service.team.take());
         let replicas =
             node.node_at("spec.replicas").and_then(Node::number).and_then(whole_replicas);
+        // A number that is missing is left open: an autoscaler may state it later.
         service.replicas = replicas;
+        // Knative gives each Service a public address unless it is told otherwise.
         service.is_entry |= kind == "Service";
         // Knative's limit of one pod.
         let pool = pod.get("containerConcurrency").and_then(Node::number).and_then(pool_size);
@@ -128,9 +133,11 @@ fn pod_zones(pod: &Node) -> Vec<&str> {
     let selected = pod
         .get("nodeSelector")
         .and_then(|labels| ZONES.iter().find_map(|zone| labels.get(zone)?.scalar()));
+    // A node selector names one zone and counts before everything that affinity may add.
     if let Some(zone) = selected {
         return vec![zone];
     }
+    // Preferred rules are left out: the scheduler ignores them when it has no room.
     let terms =
         "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
     let terms = pod.node_at(terms).map(Node::items).unwrap_or_default();
@@ -142,6 +149,7 @@ fn pod_zones(pod: &Node) -> Vec<&str> {
     let values =
         expressions.flat_map(|term| term.get("values").map(Node::items).unwrap_or_default());
     let mut zones: Vec<&str> = values.filter_map(Node::scalar).collect();
+    // Several terms may name the same zone.
     zones.sort_unstable();
     zones.dedup();
     zones
@@ -154,6 +162,7 @@ fn is_spread_over_zones(pod: &Node) -> bool {
     let spread = pod.get("topologySpreadConstraints").map(Node::items).unwrap_or_default();
     let apart = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution";
     let apart = pod.node_at(apart).map(Node::items).unwrap_or_default();
+    // `ScheduleAnyway` is a wish: when it matters, all pods may be in one zone.
     let must = |rule: &&Node| rule.scalar_at("whenUnsatisfiable") != Some("ScheduleAnyway");
     spread.iter().filter(must).chain(apart).any(is_of_zones)
 }

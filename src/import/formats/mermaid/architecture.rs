@@ -8,6 +8,7 @@ use crate::import::formats::drawing::{
 pub(super) fn parse_architecture(text: &str, first: usize) -> Drawing {
     let mut drawing = Drawing::default();
     for (index, line) in text.lines().enumerate() {
+        // `%%` begins a comment, also behind a statement.
         let line = line.split("%%").next().unwrap_or_default().trim();
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match word {
@@ -23,6 +24,7 @@ pub(super) fn parse_architecture(text: &str, first: usize) -> Drawing {
 /// Reads `id(icon)[title] in parent`.
 fn parse_element(word: &str, rest: &str, drawing: &mut Drawing) {
     let (own, parent) = match rest.rsplit_once(" in ") {
+        // Titles and icons may hold the word `in`.
         Some((own, parent)) if !parent.contains([']', ')']) => (own, Some(parent.trim())),
         _ => (rest, None),
     };
@@ -81,6 +83,7 @@ fn parse_edge(line: &str, number: usize, drawing: &mut Drawing) {
             (rest[..count].to_owned(), &rest[count..])
         }
     };
+    // The side stands behind the identifier on the left and before it on the right.
     let id = |text: &str, is_left: bool| {
         let text = text.trim();
         let id = match (text.split_once(':'), is_left) {
@@ -100,6 +103,7 @@ fn parse_edge(line: &str, number: usize, drawing: &mut Drawing) {
         (false, true) => Heads::Forward,
         (false, false) => Heads::None,
     };
+    // An arrow may end at a group, which must not become a box as well.
     for end in [&from, &to] {
         if !drawing.groups.contains_key(end) {
             drawing.shape_or_new(end, None);

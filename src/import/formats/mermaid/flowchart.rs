@@ -95,6 +95,7 @@ impl<'a> FlowchartParser<'a> {
     /// Reads one statement; gives `false` at the end.
     fn parse_statement(&mut self) -> bool {
         let rest = self.rest();
+        // `>` is the mark of a quoted block in Markdown, behind which a drawing may stand.
         let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n', ';', '>']).len();
         self.advance(blank);
         let rest = self.rest();
@@ -117,6 +118,7 @@ impl<'a> FlowchartParser<'a> {
                 let count = rest.find('}').map_or(rest.len(), |at| at + 1);
                 self.advance(count);
             }
+            // `class --> b` is a line from a box called `class`.
             _ if LOOKS.contains(&word.trim_end_matches(':')) && link_length(after).is_none() => {
                 self.skip_line();
             }
@@ -132,6 +134,7 @@ impl<'a> FlowchartParser<'a> {
         self.advance(header.len());
         let header = header.trim();
         let (id, label) = match header.split_once('[') {
+            // A quoted text with a bracket in it is a title, not an identifier with a title.
             Some((id, label)) if !id.starts_with('"') => {
                 (id.trim().to_owned(), plain_label(label.trim_end_matches(']')))
             }
@@ -139,6 +142,7 @@ impl<'a> FlowchartParser<'a> {
         };
         let parent = self.groups.last().cloned();
         let group = DrawnFrame { label, parent, is_team: true };
+        // A frame may be opened again later; its first title counts.
         self.drawing.groups.entry(id.clone()).or_insert(group);
         if self.groups.len() < DEPTH_MAX {
             self.groups.push(id);
@@ -155,6 +159,7 @@ impl<'a> FlowchartParser<'a> {
             self.skip_spaces();
             // A line may have an identifier of its own: `e1@-->`.
             let word = self.rest().split_whitespace().next().unwrap_or_default();
+            // An `@` may also belong to a shape, as in `a@{ shape: cyl }`.
             if let Some(at) = word.find('@')
                 && link_length(&self.rest()[at + 1..]).is_some()
             {
@@ -165,6 +170,7 @@ impl<'a> FlowchartParser<'a> {
             self.skip_blank();
             let Some(to) = self.parse_boxes() else { break };
             for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
+                // Invisible lines only place boxes, and mean no dependency.
                 if link.is_invisible || self.drawing.arrows.len() >= ARROWS_MAX {
                     break;
                 }
@@ -215,14 +221,18 @@ impl<'a> FlowchartParser<'a> {
         self.advance(length);
         let label = self.parse_label();
         if let Some(class) = self.rest().strip_prefix(":::") {
+            // The class only says how the box looks.
             self.advance(3 + id_length(class));
         }
+        // An identifier of a frame at the end of a line means the frame.
         if !self.drawing.groups.contains_key(&id) {
             let group = self.groups.last().cloned();
             let shape = self.drawing.shape_or_new(&id, group.as_deref());
             if let Some((text, is_cylinder)) = label {
                 let text = plain_label(&text);
                 if is_cylinder {
+                    // Caches and queues are drawn as cylinders too; their words are more exact than
+                    // the shape.
                     let kind = kind_of_words(&text).or_else(|| kind_of_words(&id));
                     shape.kind = Some(kind.unwrap_or("database"));
                 }
@@ -244,6 +254,7 @@ impl<'a> FlowchartParser<'a> {
         let inner = &rest[open.len()..];
         let quoted = inner.trim_start_matches([' ', '\t']);
         let skipped = inner.len() - quoted.len();
+        // Within quotes any bracket may stand, so the end of the label is looked for behind them.
         if let Some(text) = quoted.strip_prefix('"') {
             let end = text.find('"')?;
             let after = &text[end + 1..];
@@ -252,6 +263,8 @@ impl<'a> FlowchartParser<'a> {
             self.advance(open.len() + skipped + 1 + end + 1 + close);
             return Some((text[..end].to_owned(), *is_cylinder));
         }
+        // Without quotes a label ends on its line; otherwise an open bracket would swallow the rest
+        // of the file.
         let line = inner.split('\n').next().unwrap_or_default();
         let (end, close) =
             closes.iter().filter_map(|close| Some((line.find(close)?, close.len()))).min()?;
@@ -270,6 +283,7 @@ impl<'a> FlowchartParser<'a> {
         self.advance(length);
         let head = |drawn: &str| drawn.ends_with(['>', 'x', 'o']);
         let (mut has_head, mut text) = (head(drawn), "");
+        // Two strokes without a head open a text (`-- text -->`), three are a line by themselves.
         let is_open = !has_head
             && (drawn.trim_start_matches(['<', 'x', 'o']).len() == 2 || drawn.ends_with('.'));
         if is_open {
@@ -303,6 +317,7 @@ fn link_length(text: &str) -> Option<usize> {
     if text.starts_with("~~~") {
         return Some(text.len() - text.trim_start_matches('~').len());
     }
+    // `x` and `o` are heads as well as letters: they count only directly before or behind strokes.
     let body = text.strip_prefix(['<', 'x', 'o']).unwrap_or(text);
     let tail = text.len() - body.len();
     let run = |text: &str, c: char| text.len() - text.trim_start_matches(c).len();
@@ -311,6 +326,7 @@ fn link_length(text: &str) -> Option<usize> {
         let dots = 2 + run(after, '.');
         let dashes = run(&body[dots..], '-');
         let end = dots + dashes;
+        // Without dashes the line is open, and its text follows.
         return Some(tail + end + if dashes > 0 { head(&body[end..]) } else { 0 });
     }
     for c in ['-', '='] {
@@ -341,6 +357,7 @@ fn id_length(text: &str) -> usize {
     while let Some((at, c)) = characters.next() {
         let next = characters.peek().map(|(_, c)| *c);
         let is_part = match c {
+            // A dash is part of an identifier unless a line begins with it.
             '-' => !matches!(next, Some('-' | '>' | '.') | None),
             '=' => next != Some('='),
             '.' | '_' | '/' | '+' | '*' | '#' | '$' | '\'' | '?' | '!' => true,
@@ -364,6 +381,8 @@ fn parse_properties(text: &str) -> (String, bool) {
         })
     };
     let shape = value("shape").unwrap_or_default();
+    // All these shapes are cylinders or disks, under the short and long names that Mermaid gives
+    // them.
     let is_cylinder = matches!(
         shape,
         "cyl" | "cylinder" | "db" | "database" | "das" | "h-cyl" | "datastore" | "disk" | "lin-cyl"

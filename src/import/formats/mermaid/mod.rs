@@ -37,6 +37,7 @@ pub(crate) fn read_drawings(
         let (_, text) = input.read_text(path)?;
         let blocks = fenced_blocks(&text);
         let (mut drawn, mut others) = (0, 0);
+        // Unlike flowcharts, C4 drawings of one file refer to each other's boxes.
         let mut c4 = Drawing::default();
         for block in &blocks {
             let (kind, body, line) = parse_header(block);
@@ -53,6 +54,7 @@ pub(crate) fn read_drawings(
                     continue;
                 }
             };
+            // Configuration or comments alone draw nothing, and must not count as a drawing.
             drawn += usize::from(!drawing.is_empty());
             drawing.add_to(path, input.options, graph);
         }
@@ -107,9 +109,11 @@ fn fenced_blocks(text: &str) -> Vec<FencedBlock<'_>> {
             }
         }
     }
+    // A block that is not closed goes on to the end of the file, as in Markdown.
     if let Some((from, at, _)) = open {
         found.push(FencedBlock { text: &text[from..], line: at });
     }
+    // Without any block the file itself is a drawing, as in `.mmd`.
     if found.is_empty() {
         found.push(FencedBlock { text, line: 0 });
     }
@@ -124,6 +128,7 @@ fn parse_header<'a>(block: &FencedBlock<'a>) -> (MermaidKind, &'a str, usize) {
     for (number, line) in block.text.split_inclusive('\n').enumerate() {
         offset += line.len();
         let trimmed = line.trim().trim_start_matches('\u{FEFF}');
+        // Front matter with a title may stand before the kind of drawing.
         if trimmed == "---" {
             in_front_matter = !in_front_matter;
             continue;
@@ -152,6 +157,8 @@ fn parse_header<'a>(block: &FencedBlock<'a>) -> (MermaidKind, &'a str, usize) {
         let after = trimmed.find(';').filter(|_| kind == MermaidKind::Flowchart);
         let body = match after {
             Some(at) => {
+                // The first line may begin with blanks, so the position is that in the line as
+                // written.
                 let start = offset - line.len() + line.find(';').unwrap_or(at) + 1;
                 return (kind, &block.text[start..], block.line + number + 1);
             }

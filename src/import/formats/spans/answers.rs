@@ -61,10 +61,12 @@ impl Linker {
     pub(super) fn count_answers(&mut self, trace: &LinkedTrace<'_>) {
         let has_failed_calls = trace.failed_callers();
         for (index, span) in trace.spans.iter().enumerate() {
+            // Spans below the entry are steps of the same request.
             if trace.entries[index] == index && is_answer(index, trace) {
                 let answers = self.answers.own.entry(span.service).or_default();
                 answers.add_answer(span, has_failed_calls[index]);
             }
+            // A callee with spans of its own times itself, without the network between.
             let is_of_peer = span.kind == SpanKind::Client
                 && span.peer != NONE
                 && !span.is_detached
@@ -82,11 +84,13 @@ impl Linker {
         for (is_own, (number, answers)) in (self.answers.own.iter().map(|own| (true, own)))
             .chain(timed_by_callers.map(|peer| (false, peer)))
         {
+            // Callers see whether an answer failed, but not whether a call below it was the reason.
             let failed_alone = is_own.then_some(answers.failed_alone);
             let service = graph.service_or_new(self.name_at(*number));
             service.note_answers(&answers.all, failed_alone, source);
         }
         let seconds = self.answers.first.map(|first| (self.answers.last - first) as f64 / 1e9);
+        // Spans of less than a second give no rate that means anything.
         if let Some(seconds) = seconds.filter(|seconds| *seconds >= 1.0) {
             graph.recorded_over =
                 Some(graph.recorded_over.map_or(seconds, |known| known.max(seconds)));
@@ -97,6 +101,7 @@ impl Linker {
 /// Returns whether an entry span is an answer that somebody waited for: no message, no job of its own.
 fn is_answer(index: usize, trace: &LinkedTrace<'_>) -> bool {
     let span = &trace.spans[index];
+    // A span with a concluded parent was called by somebody unknown, who may not have waited.
     let is_called = trace.parents[index].is_some() && !trace.is_concluded[index];
     match span.kind {
         SpanKind::Server => !span.is_detached,
@@ -113,6 +118,8 @@ impl LinkedTrace<'_> {
             if span.kind == SpanKind::Client {
                 found[self.entries[index]] = true;
             }
+            // A server that failed without a client span above it still failed the request of its
+            // parent.
             if let Some(parent) = self.parents[index]
                 && self.entries[index] == index
                 && !span.is_detached

@@ -114,6 +114,7 @@ pub(in crate::import) fn span_peer<'a>(
     }
     let any = |keys: &[&str]| keys.iter().find_map(|key| get(key));
     let mut is_address = false;
+    // The first attribute that names a host wins; those with addresses alone are only noted.
     let named = PEERS.iter().filter_map(|key| get(key)).find_map(|text| {
         let host = host_of(text)?;
         is_address |= is_address_only(host);
@@ -128,12 +129,14 @@ pub(in crate::import) fn span_peer<'a>(
     let system = any(DATABASE_SYSTEMS).map(str::to_lowercase);
     let database = any(DATABASES);
     let kind = match &system {
+        // A cache is no store of record: what it has lost can be read again elsewhere.
         Some(system) if CACHES.iter().any(|item| system.contains(item)) => "cache",
         Some(_) => "database",
         None if database.or(any(STATEMENTS)).is_some() => "database",
         None if any(MESSAGE_SYSTEMS).is_some() => "queue",
         None => "external",
     };
+    // The topic or database stands for an unnamed server, so that the dependency is not lost.
     let name = named.or(database).or(any(MESSAGE_SYSTEMS)).unwrap_or_default();
     Peer { name, kind: Some(kind), broker: "", is_address: is_address && name.is_empty() }
 }
@@ -155,6 +158,8 @@ pub(in crate::import) fn has_failed<'a>(
         is_marked || get("otel.status_code") == Some("ERROR") || get("error") == Some("true");
     match status {
         Some(status) if status >= 500 => true,
+        // 429 is sent by a server without capacity, which is a failure of the server and not of the
+        // request.
         Some(status) if (400..500).contains(&status) => is_marked && status == TOO_MANY_REQUESTS,
         _ => is_marked,
     }
@@ -172,6 +177,7 @@ fn host_of(text: &str) -> Option<&str> {
     let rest = rest.split([',', ';']).next().unwrap_or_default();
     let host = match rest.strip_prefix('[') {
         Some(inner) => inner.split(']').next().unwrap_or_default(),
+        // An IPv6 address without brackets has several colons and no port.
         None if rest.matches(':').count() == 1 => rest.split(':').next().unwrap_or_default(),
         None => rest,
     };
@@ -183,6 +189,7 @@ fn host_of(text: &str) -> Option<&str> {
 pub(in crate::import) fn is_address_only(host: &str) -> bool {
     let host = host.trim().trim_matches(['[', ']']);
     let without_port = match host.rsplit_once(':') {
+        // Colons before the last one belong to an IPv6 address.
         Some((before, port)) if !before.contains(':') && port.parse::<u16>().is_ok() => before,
         _ => host,
     };

@@ -7,6 +7,8 @@ pub(super) fn generalized_operation(operation: &str) -> String {
     let path = operation.split(['?', '#']).next().unwrap_or_default();
     let part = |part: &str| {
         let digits = part.chars().filter(char::is_ascii_digit).count();
+        // Words such as `v1` have digits as well: an identifier consists of digits, or is long and
+        // hexadecimal.
         let is_id = digits > 0
             && (digits == part.len()
                 || part.len() >= 16 && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-'));
@@ -14,6 +16,7 @@ pub(super) fn generalized_operation(operation: &str) -> String {
     };
     let parts: Vec<String> = path.split('/').map(part).collect();
     let joined = parts.join("/");
+    // Operations become names in a file that people read.
     joined.chars().take(120).collect()
 }
 
@@ -23,7 +26,9 @@ pub(in crate::import) fn id_number(text: &str) -> u64 {
     if text.is_empty() || text.bytes().all(|byte| byte == b'0') {
         return 0;
     }
+    // 128 bits have at most 32 hexadecimal digits.
     let is_hex = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // 8 and 16 bytes in base64 have 12 and 24 characters, some of which look hexadecimal.
     let bytes = if is_hex && !matches!(text.len(), 12 | 24) { None } else { decode_base64(text) };
     let number = match bytes {
         Some(bytes) if bytes.iter().all(|byte| *byte == 0) => return 0,
@@ -37,6 +42,7 @@ pub(in crate::import) fn id_number(text: &str) -> u64 {
         None if is_hex => fnv1a(text.to_ascii_lowercase().trim_start_matches('0').as_bytes()),
         None => fnv1a(text.as_bytes()),
     };
+    // 0 stands for no identifier.
     number.max(1)
 }
 

@@ -22,12 +22,15 @@ pub(super) struct LinkedTrace<'a> {
 impl Linker {
     /// Links the traces that were not added to lately, to make room; if that are too few, all.
     pub(super) fn link_old(&mut self) {
+        // A trace whose spans are among the last quarter may still be growing.
         let recent: BTreeSet<u64> =
             self.spans[self.spans.len() * 3 / 4..].iter().map(|span| span.trace).collect();
         let spans = std::mem::take(&mut self.spans);
         let (kept, old): (Vec<Span>, Vec<Span>) =
             spans.into_iter().partition(|span| recent.contains(&span.trace));
         self.link_spans(old);
+        // With few traces that all grow nothing would be freed, and each further span would cause a
+        // search.
         if kept.len() > SPANS_KEPT * 3 / 4 {
             self.link_spans(kept);
         } else {
@@ -37,6 +40,8 @@ impl Linker {
 
     /// Links spans, trace by trace.
     pub(super) fn link_spans(&mut self, mut spans: Vec<Span>) {
+        // The sort is stable, so spans of one trace keep their order and results do not depend on
+        // it.
         spans.sort_by_key(|span| span.trace);
         let linked: Linked = {
             let wanted: BTreeSet<u64> =
@@ -124,6 +129,8 @@ impl Linker {
                 } else {
                     SpanCallKind::Sync
                 };
+                // The producer named its broker, so the consumer depends on the broker and not on
+                // the producer.
                 if is_message && knows_broker {
                     calls.push((
                         Some(index),
@@ -177,6 +184,7 @@ impl Linker {
             SpanCallKind::Concluded => &mut calls.concluded,
         };
         *count += 1;
+        // The most attempts that were seen are how often the caller tries.
         calls.resends = calls.resends.max(resends);
     }
 
@@ -190,6 +198,7 @@ impl Linker {
 
 impl<'a> LinkedTrace<'a> {
     fn new(spans: &'a [Span]) -> Self {
+        // Parents are looked up among all spans, since exporters do not write them in order.
         let mut by_id: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (index, span) in spans.iter().enumerate() {
             by_id.entry(span.id).or_default().push(index);
@@ -202,6 +211,7 @@ impl<'a> LinkedTrace<'a> {
             if let Some(parent) = parents[index]
                 && spans[parent].service != span.service
             {
+                // A concluded child says nothing of the call that its root made.
                 has_remote_child[parent] |= !is_concluded[index];
             }
         }
@@ -222,6 +232,7 @@ fn conclude_parents(
 ) -> Vec<bool> {
     let mut is_concluded = vec![false; spans.len()];
     let mut roots = spans.iter().enumerate().filter(|(_, span)| span.parent == 0);
+    // With several roots nobody can say below which of them a lost span belongs.
     let (Some((root, _)), None) = (roots.next(), roots.next()) else { return is_concluded };
     for (index, span) in spans.iter().enumerate() {
         let is_lost = span.parent != 0 && !by_id.contains_key(&span.parent);
@@ -250,6 +261,8 @@ fn parent_span(index: usize, spans: &[Span], by_id: &BTreeMap<u64, Vec<usize>>) 
         return None;
     }
     let candidates = halves(span.parent);
+    // With a shared identifier both halves of a call have it: the half in the span's own service is
+    // the parent.
     let own = candidates.iter().filter(|other| spans[**other].service == span.service);
     let best = own
         .max_by_key(|other| u8::from(spans[**other].kind == SpanKind::Server))
@@ -264,6 +277,7 @@ fn entry_spans(spans: &[Span], parents: &[Option<usize>]) -> Vec<usize> {
         let mut path = Vec::new();
         let mut at = start;
         let entry = loop {
+            // Each path is walked once: what was found before is taken over.
             if let Some(known) = entries[at] {
                 break known;
             }

@@ -181,6 +181,8 @@ impl Linker {
     /// Takes a span.
     pub(in crate::import) fn add_span(&mut self, given: Given<'_>) {
         let service = self.name_number(given.service);
+        // Without a service a span connects nothing, and without an identifier nothing can refer to
+        // it.
         if service == NONE || given.id == 0 {
             return;
         }
@@ -197,6 +199,7 @@ impl Linker {
         self.spans.push(Span {
             trace: given.trace,
             id: given.id,
+            // A span that is its own parent is broken; as a root it does no harm.
             parent: if given.parent == given.id { 0 } else { given.parent },
             link: given.link,
             service,
@@ -206,6 +209,7 @@ impl Linker {
             is_shared: given.is_shared,
             is_detached: given.is_detached,
             is_to_address: given.peer.is_address,
+            // Eight bits are enough: nobody tries a hundred times.
             resends: given.resends.min(100) as u8,
             duration: given.duration,
             is_failed: given.is_failed,
@@ -236,6 +240,7 @@ impl Linker {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
+        // Hostile files may hold endless names, and the memory is bounded by this.
         if self.names.len() >= NAMES_MAX {
             return NONE;
         }

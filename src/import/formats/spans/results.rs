@@ -28,6 +28,7 @@ impl Linker {
         for ((caller, callee), calls) in &self.calls {
             self.add_dependency(*caller, *callee, calls, source, graph);
         }
+        // A peer that was never called is only a name in some attribute.
         let called: BTreeSet<u32> = self.calls.keys().map(|(_, callee)| *callee).collect();
         for (number, kind) in &self.kinds {
             if called.contains(number) && !self.services.contains(number) {
@@ -56,6 +57,7 @@ impl Linker {
     fn join_names(&mut self) {
         let mut other_name: BTreeMap<u32, u32> = BTreeMap::new();
         for (sort, named) in &self.brokers {
+            // With two brokers of one sort nobody can say which of them is meant.
             if let (Some(only), 1) = (named.first(), named.len())
                 && !self.services.contains(sort)
             {
@@ -81,6 +83,8 @@ impl Linker {
         let settled = |number: u32| other_name.get(&number).copied().unwrap_or(number);
         for ((caller, callee), calls) in std::mem::take(&mut self.calls) {
             let pair = (settled(caller), settled(callee));
+            // A service that calls itself under another name is one service, and the call stays
+            // inside of it.
             if pair.0 != pair.1 {
                 let known = self.calls.entry(pair).or_default();
                 known.sync += calls.sync;
@@ -209,6 +213,7 @@ impl Linker {
             let is_apart = options.endpoints && entries_only.contains(service);
             let operation = one_line(&self.names[*number as usize]);
             let base = allowed_name(&format!("{step} {operation}"));
+            // Without a window the time of recording is unknown, and so are rates.
             let rate = options.window.map(|window| *count as f64 / window);
             let mut node = step.clone();
             if is_apart {
@@ -234,6 +239,7 @@ impl Linker {
                 is_derived: false,
             });
             if let Some(rate) = rate {
+                // Two operations may have the same name once their identifiers are taken out.
                 flow.rate = Some(flow.rate.unwrap_or(0.0) + rate);
             }
         }
@@ -242,6 +248,7 @@ impl Linker {
 
 /// Returns how many calls a request makes that makes any, to the nearest whole number.
 fn calls_per_request(calls: &Calls) -> Option<u32> {
+    // Half of the divisor rounds to the nearest number without going through floating point.
     let mean = (calls.succeeded + calls.requests / 2) / calls.requests.max(1);
     u32::try_from(mean).ok().filter(|mean| *mean > 1)
 }

@@ -147,10 +147,13 @@ impl Scanner {
     fn scan_url(&mut self, scheme: &str, rest: &str) {
         let scheme = scheme.rsplit(':').next().unwrap_or(scheme).to_ascii_lowercase();
         let (authority, path, query) = parts_of_url(rest);
+        // A Unix socket or a file is no host, but a query behind it may still name one.
         let authority = if NO_MACHINES.contains(&scheme.as_str()) { "" } else { authority };
         let target = TARGET_IN_PATH.contains(&scheme.as_str()).then(|| path.trim_matches('/'));
         let hosts = target.filter(|path| !path.is_empty()).unwrap_or(authority);
+        // `amqp+ssl` is as much a broker as `amqp`.
         self.is_broker = BROKERS.contains(&scheme.split('+').next().unwrap_or_default());
+        // A password may hold an `@`, so the last one ends the credentials.
         for host in hosts.rsplit('@').next().unwrap_or_default().split(',') {
             self.push_host(host_of(host.trim(), true), true);
         }
@@ -193,11 +196,13 @@ impl Scanner {
     }
 
     fn scan_token(&mut self, token: &str, bare: bool) {
+        // `host:port=...` is no pair of a key and a value.
         let Some((key, value)) = token.split_once('=').filter(|(key, _)| !key.contains(':')) else {
             self.push_host(host_of(token.trim_start_matches("tcp:"), bare), false);
             return;
         };
         let key = key.trim_start_matches('-');
+        // Java takes properties as `-Dname.of.property=value`.
         let key = key.strip_prefix('D').filter(|rest| rest.contains('.')).unwrap_or(key);
         let is_host_key = HOST_KEYS.contains(&key.to_ascii_lowercase().as_str());
         match purpose_of(key) {
@@ -225,6 +230,8 @@ impl Scanner {
         }
         if let Some((before, rest)) = left.split_once("jdbc:")
             && let Some((_, rest)) = rest.split_once('@')
+            // Oracle also writes whole descriptions in parentheses, whose `HOST=` the scan of words
+            // finds.
             && !rest.starts_with('(')
         {
             let host = host_of(rest.trim_start_matches('/'), true);
@@ -270,6 +277,7 @@ fn end_of_url(rest: &str) -> usize {
             '[' | '(' => depth += 1,
             ']' | ')' if depth == 0 => return at,
             ']' | ')' => depth -= 1,
+            // A slash within a password ends no authority.
             '/' | '?' => is_path = is_path || at > 0 && !has_password(&rest[..at], &rest[at..]),
             // A list of hosts goes on; a list of URLs, or a list behind a path, does not.
             ',' if is_path || starts_with_url(&rest[at + 1..]) => return at,
@@ -304,6 +312,7 @@ fn parts_of_url(rest: &str) -> (&str, &str, &str) {
 fn has_password(before: &str, behind: &str) -> bool {
     let after = before.split_once(':').map(|(_, after)| after);
     let is_port =
+        // `host:80,host:81` is a list of hosts with ports.
         |text: &str| text.split(',').all(|text| text.rsplit(':').next().is_some_and(is_number));
     !before.contains('@')
         && after.is_some_and(|after| !is_port(after))
@@ -320,6 +329,7 @@ pub(super) fn block_properties(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().map(str::trim);
     let lines: Vec<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '!', ';'])).collect();
+    // One line alone may be any text with a colon in it.
     if lines.len() < 2 {
         return Vec::new();
     }

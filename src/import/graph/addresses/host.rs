@@ -104,9 +104,11 @@ pub(in crate::import) enum Whereabouts {
 pub(in crate::import) fn host_whereabouts(host: &str) -> Whereabouts {
     let host = host.to_ascii_lowercase();
     if let Ok(address) = host.parse::<Ipv4Addr>() {
+        // Link-local addresses are those by which clouds serve metadata to their own machines.
         let is_own = address.is_loopback() || address.is_unspecified() || address.is_link_local();
         return if is_own { Whereabouts::OwnMachine } else { Whereabouts::Outside };
     }
+    // The API of the cluster is there for everything, and no request of an order goes through it.
     let is_own = host == "localhost"
         || host.ends_with(".localhost")
         || host == "localhost.localdomain"
@@ -123,6 +125,7 @@ pub(in crate::import) fn host_whereabouts(host: &str) -> Whereabouts {
     let Some((before, last)) = host.rsplit_once('.') else {
         return if host.len() > 1 { Whereabouts::Local } else { Whereabouts::NoHost };
     };
+    // No top-level domain in use is longer than 24 characters.
     let is_domain = (2..=24).contains(&last.len())
         && last.bytes().all(|byte| byte.is_ascii_lowercase())
         && before.split('.').all(|label| (1..=63).contains(&label.len()));
@@ -147,6 +150,7 @@ pub(super) fn host_of(token: &str, bare: bool) -> Option<String> {
         return None;
     }
     let host = host.trim_end_matches('.');
+    // With a port it is a host even if it ends like a file.
     let is_bare_file = !has_port
         && host.rsplit_once('.').is_some_and(|(_, end)| FILE_ENDS.contains(&&*end.to_lowercase()));
     (is_host(host) && !is_bare_file).then(|| host.to_owned())

@@ -158,6 +158,7 @@ pub(in crate::import) fn purpose_of(key: &str) -> Purpose {
     let follows = |pair: &[String]| {
         NOT_CALLED_PAIRS.iter().any(|(first, second)| pair[0] == *first && pair[1] == *second)
     };
+    // `ALLOWED_HOSTS` ends like an address, so what is never called is asked first.
     if has(NOT_CALLED) || words.windows(2).any(follows) {
         return Purpose::NotCalled;
     }
@@ -168,6 +169,7 @@ pub(in crate::import) fn purpose_of(key: &str) -> Purpose {
     let is_pair = ADDRESS_PAIRS
         .iter()
         .any(|(first, second)| before.last().is_some_and(|word| word == first) && last == second);
+    // Links for people end in `URL` as well.
     if has(LINKS) || last == "DOMAIN" {
         return Purpose::Own;
     }
@@ -177,6 +179,8 @@ pub(in crate::import) fn purpose_of(key: &str) -> Purpose {
     if !(is_pair || is_address(last)) {
         return Purpose::Unstated;
     }
+    // `PUBLIC_URL` is the address of the service itself, while `PUBLIC_API_URL` may be another
+    // one's.
     let is_own = !before.is_empty() && before.iter().all(|word| OWN.contains(&word.as_str()));
     if is_own { Purpose::Own } else { Purpose::Address }
 }
@@ -239,6 +243,7 @@ pub(in crate::import) fn words_of(key: &str) -> Vec<String> {
         before = c;
     }
     words.retain(|word| !word.is_empty());
+    // `HOST_1` and `hosts[0]` mean the same as `HOST`.
     while words.len() > 1
         && words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
     {

@@ -51,12 +51,14 @@ fn collect_addresses(
     }
     let start = value.trim_start();
     if start.starts_with(['{', '['])
+        // Text in braces may be a template as well: only what is valid JSON is read as JSON.
         && let Ok(json) = serde_json::from_str::<serde_json::Value>(value)
     {
         in_json(key, &json, depth, found);
         return;
     }
     let block = block_properties(value);
+    // One pair alone may be an address with a colon, while several of them are a block.
     if block.len() > 1 {
         for (key, value) in block {
             collect_addresses(key, purpose_of(key), value, depth + 1, found);
@@ -82,6 +84,7 @@ fn in_json(key: &str, json: &serde_json::Value, depth: usize, found: &mut Vec<Ad
             collect_addresses(key, purpose_of(key), text, depth + 1, found);
         }
         serde_json::Value::Array(items) if depth <= DEPTH_MAX => {
+            // A list belongs to its key, so its items are no deeper.
             items.iter().for_each(|item| in_json(key, item, depth, found));
         }
         serde_json::Value::Object(entries) if depth <= DEPTH_MAX => {
@@ -105,6 +108,7 @@ pub(in crate::import) fn in_arguments<'a>(
         if begins_to_wait(word) {
             use_of_host = Purpose::Start;
         } else if matches!(word, "--" | "&&" | "done" | "done;" | "exec") {
+            // Behind these words stands the command that runs when the wait is over.
             use_of_host = Purpose::Unstated;
         }
         let (flag, value) = match word.split_once('=') {
@@ -113,6 +117,8 @@ pub(in crate::import) fn in_arguments<'a>(
             _ => (None, word),
         };
         let purpose = flag.map_or(Purpose::Unstated, |flag| match flag {
+            // In clients of databases and tools for load `-h` is the host; where it only asks for
+            // help no value follows.
             "-h" => Purpose::Address,
             _ => purpose_of(flag.trim_start_matches('-')),
         });
@@ -126,6 +132,7 @@ pub(in crate::import) fn in_arguments<'a>(
                 (Address { is_certain, ..address }, use_of_host)
             }));
         }
+        // Only a flag for hosts makes the next word a host: `-d 60` has a number.
         after_flag = flag.is_some() && value.is_empty() && is_host_flag;
     }
     found
@@ -150,6 +157,7 @@ pub(in crate::import) fn in_file(text: &str) -> Vec<Address> {
         if line.is_empty() || line.starts_with(['#', ';', '!']) || line.starts_with("//") {
             continue;
         }
+        // In files of properties a `#` within a value is a part of it.
         let line = line.split(" #").next().unwrap_or(line).trim_end();
         if let Some((key, value)) = line_property(line) {
             collect_addresses(key, purpose_of(key), value, 1, &mut found);

@@ -26,6 +26,7 @@ pub(super) fn apache_upstreams(text: &str) -> Vec<Upstream> {
                     }),
                 );
             }
+            // Apache sends a request that one member fails to the next one.
             ["<Proxy", ..] => found.push(Upstream { tries_others: true, ..Upstream::default() }),
             ["BalancerMember", server, ..] => {
                 if let Some(upstream) = found.last_mut() {
@@ -35,6 +36,7 @@ pub(super) fn apache_upstreams(text: &str) -> Vec<Upstream> {
             _ => {}
         }
     }
+    // A `<Proxy>` block may also set only options.
     found.retain(|upstream| !upstream.servers.is_empty());
     found
 }

@@ -13,6 +13,7 @@ pub(super) fn is_config(text: &str) -> bool {
 pub(super) fn caddy_upstreams(text: &str) -> Vec<Upstream> {
     let mut found = Vec::new();
     if text.trim_start().starts_with('{') && text.contains("\"dial\"") {
+        // In JSON every upstream has a key `dial`, wherever in the document it stands.
         let dials = text.split("\"dial\"").skip(1).filter_map(|rest| rest.split('"').nth(1));
         return dials
             .filter_map(single_address)
@@ -34,7 +35,9 @@ pub(super) fn caddy_upstreams(text: &str) -> Vec<Upstream> {
             }
             directive if DIRECTIVES.contains(&directive) => {
                 is_inside = opens;
+                // Options within the block hold for the upstreams of this directive only.
                 (depth, first_of_block) = (0, Some(found.len()));
+                // A matcher for paths may stand before the upstreams.
                 let is_matcher = |word: &&&str| word.starts_with(['/', '*', '@']);
                 let rest = rest.iter().skip_while(is_matcher);
                 rest.filter_map(|word| single_address(word)).collect()

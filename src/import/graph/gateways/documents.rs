@@ -22,6 +22,7 @@ pub(super) fn is_config(text: &str) -> bool {
 pub(super) fn document_upstreams(text: &str) -> Vec<Upstream> {
     let mut sources = Sources::default();
     let bytes = text.as_bytes().to_vec();
+    // Traefik also reads TOML, which is no YAML.
     let Ok(documents) = parse_foreign("gateway", bytes, &mut sources) else {
         return of_toml(text);
     };
@@ -70,6 +71,7 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
             let mut upstream = Upstream::default();
             for part in parts {
                 let name = part.scalar_at("name").unwrap_or_default();
+                // A name may say which provider defines it: `web@docker`.
                 let name = name.split('@').next().unwrap_or_default();
                 let weight = part.get("weight").and_then(Node::number).unwrap_or(1.0);
                 for server in services.get(name).into_iter().flatten() {
@@ -84,6 +86,8 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
         }
         let alone = services
             .iter()
+            // A service that only takes part in a split is reached through it, and must not be
+            // counted twice.
             .filter(|(name, service)| !weighted.contains(name) && !service.is_empty());
         found.extend(alone.map(|(name, servers)| Upstream {
             limits: limits.get(name).copied().unwrap_or_default(),
@@ -141,6 +145,7 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
     for upstream in items("upstreams") {
         let mut own = Upstream::default();
         for target in upstream.get("targets").map(Node::items).unwrap_or_default() {
+            // Kong's default weight is 100.
             let weight = target.get("weight").and_then(Node::number).unwrap_or(100.0);
             own.servers.extend(
                 target.scalar_at("target").and_then(single_address).map(|server| (server, weight)),
@@ -153,6 +158,7 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
     for service in items("services") {
         let host = service.scalar_at("url").or_else(|| service.scalar_at("host"));
         let Some(address) = host.and_then(single_address) else { continue };
+        // Kong looks a host up among its upstreams before it asks DNS.
         let upstream = match targets.get(address.host.as_str()) {
             Some(upstream) => upstream.clone(),
             None => Upstream::from_addresses(vec![address]),
@@ -197,6 +203,7 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
             let weight = part.get("weight").and_then(Node::number).unwrap_or(0.0);
             let Some(cluster) = by_name.get(name) else { continue };
             upstream.limits = upstream.limits.or(cluster.limits);
+            // A weight is one of the cluster, whose servers share it.
             let each = weight / cluster.servers.len() as f64;
             upstream
                 .servers

@@ -18,10 +18,12 @@ pub(super) fn haproxy_upstreams(text: &str) -> Vec<Upstream> {
                 found.push(Upstream { limits: defaults, ..Upstream::default() });
                 is_default = false;
             }
+            // `defaults` hold for the sections behind them, until the next ones.
             ["defaults", ..] => (defaults, is_default) = (CallLimits::default(), true),
             ["timeout", "server", value, ..] => {
                 let limits = found.last_mut().filter(|_| !is_default);
                 let limits = limits.map_or(&mut defaults, |upstream| &mut upstream.limits);
+                // HAProxy counts times without a unit in milliseconds.
                 limits.attempt_timeout = seconds_of(value, 0.001);
             }
             ["retries", value, ..] => {

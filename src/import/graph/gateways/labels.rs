@@ -25,6 +25,7 @@ pub(in crate::import) struct Exposure {
 /// Returns which kind of gateway an image is, if it is one that asks for labels.
 pub(in crate::import) fn discovery_of(image: &str) -> Option<Discovery> {
     let image = image.to_lowercase();
+    // Only the name of the image is compared, since a registry may be called after anything.
     let last = image.rsplit('/').next().unwrap_or_default();
     let last = last.split([':', '@']).next().unwrap_or_default();
     if last.starts_with("traefik") {
@@ -45,6 +46,7 @@ pub(in crate::import) fn label_exposures<'a>(
 ) -> Vec<Exposure> {
     let mut found = Vec::new();
     let is_switched_off =
+        // `false` counts more than any rule: Traefik then does not look at the service.
         labels.clone().any(|(key, value)| key == "traefik.enable" && value.trim() == "false");
     let is_route = |key: &str| {
         let is_router = key.starts_with("traefik.http.routers.")
@@ -83,6 +85,7 @@ pub(in crate::import) fn label_exposures<'a>(
 pub(in crate::import) fn hosts_of_rule(rule: &str) -> Vec<String> {
     let mut found = Vec::new();
     for part in rule.split("Host").skip(1) {
+        // `HostSNI` is the rule of TCP routes.
         if let Some(list) = part.strip_prefix("SNI").unwrap_or(part).strip_prefix('(') {
             let list = list.split(')').next().unwrap_or_default();
             found.extend(

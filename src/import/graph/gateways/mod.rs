@@ -48,6 +48,7 @@ pub(in crate::import) fn configured_upstreams(
         return None;
     }
     let text = fill_variables(text, variable);
+    // Order matters: the words of nginx and HAProxy are more specific than those of documents.
     let found = if nginx::is_config(&text) {
         nginx::nginx_upstreams(&text)
     } else if haproxy::is_config(&text) {
@@ -86,6 +87,7 @@ pub(in crate::import) fn connect_upstreams(
             .collect();
         let called: Vec<String> =
             known.iter().flat_map(|(target, ..)| target_names(target)).collect();
+        // Only services can be members of an `any_of`, and versions of one another.
         let is_known = names.len() == known.len() && names.len() > 1 && total > 0.0;
         if let (true, Some((_, address, _))) = (is_known, known.first()) {
             let target = if upstream.tries_others {
@@ -96,6 +98,7 @@ pub(in crate::import) fn connect_upstreams(
             };
             graph.add_reference(&Reference::from_address(caller, address, source), target);
         } else {
+            // A server with a weight of 0 gets no requests.
             for (target, address, _) in known.into_iter().filter(|(.., weight)| *weight > 0.0) {
                 graph.add_reference(&Reference::from_address(caller, address, source), target);
             }
@@ -150,6 +153,7 @@ fn seconds_of(text: &str, unit: f64) -> Option<f64> {
         _ => return None,
     };
     let seconds = number * unit;
+    // A time of more than thirty years is a slip.
     (seconds > 0.0 && seconds <= 1e9).then_some(seconds)
 }
 
@@ -169,6 +173,7 @@ fn fill_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Stri
             next.push_str(&rest[..at]);
             let inner = &rest[at + open.len()..];
             let end = inner.find(close);
+            // A default may follow the name of the variable.
             let name = end.map(|end| inner[..end].split([':', '-']).next().unwrap_or_default());
             if let (Some(end), Some(value)) = (end, name.and_then(variable)) {
                 next.push_str(&value);
@@ -188,6 +193,7 @@ fn fill_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Stri
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
+        // A `#` within a word may belong to a URL.
         let is_comment = |at: &usize| *at == 0 || line[..*at].ends_with(char::is_whitespace);
         let end = line.match_indices('#').map(|(at, _)| at).find(is_comment);
         out.push_str(&line[..end.unwrap_or(line.len())]);

@@ -26,12 +26,15 @@ pub(super) fn nginx_upstreams(text: &str) -> Vec<Upstream> {
             (["upstream", name, ..], '{') => {
                 let upstream = Some((*name).to_owned());
                 open.push(Block { upstream, first_pass: passes.len(), ..Block::default() });
+                // nginx sends a request that one server fails to the next one, unless told
+                // otherwise.
                 blocks.entry((*name).to_owned()).or_default().tries_others = true;
             }
             (_, '{') => open.push(Block { first_pass: passes.len(), ..Block::default() }),
             (["server", server, options @ ..], ';') => {
                 let name = open.last().and_then(|block| block.upstream.clone());
                 let block = name.and_then(|name| blocks.get_mut(&name));
+                // `down` marks a server that is out of use.
                 if let (Some(block), false) = (block, options.contains(&"down")) {
                     let weight = options.iter().find_map(|word| word.strip_prefix("weight="));
                     let weight = weight.and_then(|text| text.parse().ok()).unwrap_or(1.0);
@@ -82,6 +85,7 @@ pub(super) fn nginx_upstreams(text: &str) -> Vec<Upstream> {
         upstream.limits = upstream.limits.or(limits);
         // A limit for all attempts says nothing where there is one server: no other is tried.
         upstream.limits.timeout = upstream.limits.timeout.filter(|_| upstream.servers.len() > 1);
+        // Many locations pass to the same upstream.
         if !found.contains(&upstream) {
             found.push(upstream);
         }
@@ -151,6 +155,7 @@ fn split_statements(text: &str) -> impl Iterator<Item = (&str, char)> {
         let mut from = 0;
         let at = loop {
             let at = from + rest[from..].find([';', '{', '}'])?;
+            // A brace behind `$` belongs to a variable.
             if rest[at..].starts_with('{') && rest[..at].ends_with('$') {
                 from = at + rest[at..].find('}')? + 1;
                 continue;
