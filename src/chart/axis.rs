@@ -21,6 +21,7 @@ impl AxisScale {
 
     /// From 0 to `max`, by the logarithm where values are far above `bend`.
     pub(super) fn logarithmic(length: f64, max: f64, bend: f64) -> Self {
+        // A bend at 0 would divide by it, and one above the end would bend nothing.
         let max = max.max(f64::MIN_POSITIVE);
         Self { length, max, bend: Some(bend.clamp(max * 1e-12, max)) }
     }
@@ -34,6 +35,7 @@ impl AxisScale {
     pub(super) fn position_of(self, value: f64) -> f64 {
         let share = match self.bend {
             None => value / self.max,
+            // Near 0 `log1p` is linear, so the scale has a 0 that a plain logarithm lacks.
             Some(bend) => libm::log1p(value / bend) / libm::log1p(self.max / bend),
         };
         share.clamp(0.0, 1.0) * self.length
@@ -43,11 +45,14 @@ impl AxisScale {
 /// Round marks of a number, at most so many steps.
 pub(super) fn round_marks(max: f64, steps: f64) -> Vec<f64> {
     let wanted = max / steps.max(1.0);
+    // A maximum of 0 or of infinity has no steps.
     if !(wanted.is_finite() && wanted > 0.0) {
         return vec![0.0];
     }
+    // Rounding must not push a step out that is exactly as large as wanted.
     let step = round_numbers().find(|step| *step >= wanted * (1.0 - 1e-9)).unwrap_or(wanted);
     let mut marks = Vec::new();
+    // No axis has room for more marks, and a loop over numbers with a tiny step would not end.
     for index in 0..64 {
         let mark = f64::from(index) * step;
         if mark > max * (1.0 + 1e-9) {
@@ -113,6 +118,7 @@ fn spaced_values(scale: AxisScale, values: impl Iterator<Item = f64>, apart: f64
     let mut last = 0.0;
     for value in values {
         let at = scale.position_of(value);
+        // Labels closer than this would overlap.
         if at - last >= apart {
             marks.push(value);
             last = at;
@@ -125,6 +131,8 @@ fn spaced_values(scale: AxisScale, values: impl Iterator<Item = f64>, apart: f64
 fn round_numbers() -> impl Iterator<Item = f64> {
     (-9..=60).flat_map(|power| {
         [1, 2, 5].map(|factor| {
+            // Parsed from decimal digits: powers of ten computed in floating point would be off in
+            // the last digit.
             format!("{factor}e{power}").parse::<f64>().expect("a number with its power of ten")
         })
     })

@@ -40,6 +40,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
     for edge in &cascade.edges {
         let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
         let passed = edge.passed.to_string();
+        // An edge without a protection still needs its line for the share that passed.
         let none = (String::new(), String::new());
         let held: Vec<(String, String)> =
             edge.held.iter().map(|held| (held.guard.to_string(), held.share.to_string())).collect();
@@ -170,6 +171,7 @@ impl CsvTable {
 
 /// A value as RFC 4180 wants it. What a spreadsheet would take for a formula gets an apostrophe.
 fn quoted_field(value: &str) -> String {
+    // Spreadsheets run cells that begin with these signs as formulas. A negative number is none.
     let is_number = value.parse::<f64>().is_ok();
     let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
     let value = if is_formula { format!("'{value}") } else { value.to_owned() };

@@ -28,6 +28,7 @@ pub fn cascade_dot(cascade: &CascadeReport) -> String {
         let style =
             if state == BoxState::Degrades { "filled,rounded,dashed" } else { "filled,rounded" };
         let width = if state == BoxState::Origin { 3 } else { 1 };
+        // The words are those of the picture, so that all formats say the same.
         let said = super::cascade::box_state(item, cascade);
         let name = super::cascade::box_name(item);
         let name = item.rank.map_or_else(|| name.clone(), |rank| format!("{rank} {name}"));
@@ -63,6 +64,7 @@ pub fn cascade_dot(cascade: &CascadeReport) -> String {
             )
             .expect(STRING);
         }
+        // An edge may pass failure in some trials and hold it in others, and then has two arrows.
         if let Some(held) = edge.strongest_guard(cascade.threshold) {
             let label = quoted_text(&super::cascade::guard_caption(held));
             writeln!(
@@ -90,6 +92,7 @@ pub(super) fn quoted_text(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
+            // Control characters would break the file, and some of them change a terminal.
             letter if letter.is_control() => quoted.push('\u{FFFD}'),
             letter => quoted.push(letter),
         }

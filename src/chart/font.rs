@@ -60,6 +60,7 @@ impl<'a> Ruler<'a> {
             Weight::Bold => &self.bold,
         };
         [Some(own), self.further.as_ref()]
+            // The own font comes first, so that pictures are the same on every machine.
             .into_iter()
             .flatten()
             .find_map(|face| {
@@ -102,8 +103,10 @@ impl<'a> Ruler<'a> {
     ) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
+        // A break behind a separator keeps the parts of a name whole.
         for part in name.split_inclusive(['-', '_', '.', '/', ' ', ':']) {
             let whole = format!("{line}{part}");
+            // A space at the end of a line is not drawn.
             if self.text_width(whole.trim_end(), size, weight) <= room {
                 line = whole;
                 continue;
@@ -113,6 +116,8 @@ impl<'a> Ruler<'a> {
             }
             for letter in part.chars() {
                 let longer = format!("{line}{letter}");
+                // The first letter of a line stays even where it alone is too wide, or the loop
+                // would not end.
                 if !line.is_empty() && self.text_width(longer.trim_end(), size, weight) > room {
                     lines.push(std::mem::take(&mut line));
                 }

@@ -94,6 +94,8 @@ impl<'a> Sheet<'a> {
         let (width, height) =
             (coordinate_text(self.width.ceil()), coordinate_text((self.top + MARGIN).ceil()));
         let theme = self.style.theme;
+        // Only a picture that follows its page needs rules: a fixed theme has its colours in the
+        // shapes.
         let style = match theme {
             Theme::Auto => format!(
                 "<style>@media (prefers-color-scheme: dark) {{\n{}}}</style>\n",
@@ -101,6 +103,8 @@ impl<'a> Sheet<'a> {
             ),
             _ => String::new(),
         };
+        // The paper comes first in the file, below everything, and its size is known only at the
+        // end.
         let mut paper = Svg::new(theme);
         paper.draw_rect(
             Point::default(),
@@ -109,6 +113,8 @@ impl<'a> Sheet<'a> {
             Some(Palette::Paper),
             None,
         );
+        // Screen readers announce the title and the description by these identifiers, which must be
+        // unique on a page.
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" role=\"img\" \
@@ -125,6 +131,7 @@ impl<'a> Sheet<'a> {
 
 /// `10,000 trials, seed 1 · simulated, not measured`.
 pub(super) fn provenance_note(trials: u64, seed: u64) -> String {
+    // On 32-bit machines `usize` may be smaller than the number of trials.
     let trials = format::plural(usize::try_from(trials).unwrap_or(usize::MAX), "trial");
     format!("{trials}, seed {seed} · simulated, not measured")
 }

@@ -31,6 +31,7 @@ pub fn draw_heatmap(rank: &RankReport, style: &ChartStyle<'_>) -> String {
         .iter()
         .map(|origin| sheet.text_width(&name(origin), letters.plain, Weight::Regular))
         .fold(80.0, f64::max)
+        // A long name must not push the cells out of the page.
         .min(if is_doc { 150.0 } else { 240.0 });
     let cell = rank.flows[..columns]
         .iter()
@@ -156,6 +157,7 @@ fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {
     sheet.svg.draw_rect(at, (width, 25.0), 1.5, Some(Palette::Heat(step)), line);
     let size = sheet.letters.small;
     let how = TextStyle::new(size, Palette::on_heat(step)).anchored_at(Anchor::Middle);
+    // A dot keeps the cells that matter visible among many zeros.
     let text = if share < 0.005 { "·".to_owned() } else { percent_text(share) };
     sheet.svg.draw_text(Point { x: at.x + width / 2.0, y: at.y + 12.5 + size * 0.36 }, how, &text);
 }
@@ -165,6 +167,7 @@ fn heat_step(share: f64) -> u8 {
     if share < 0.005 {
         return 0;
     }
+    // 0 has a step of its own, and the others share what is left.
     #[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
     let step = 1 + (share.clamp(0.0, 1.0) * f64::from(HEATS - 1)) as u8;
     step.min(HEATS - 1)
@@ -188,6 +191,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, left: f64) {
 }
 
 fn left_out(sheet: &mut Sheet<'_>, rank: &RankReport, rows: usize, columns: usize) {
+    // Rows that the report left out are not drawn either.
     let hidden = (rank.origins.len() - rows) as u64 + rank.left_out;
     let mut parts = Vec::new();
     if hidden > 0 {

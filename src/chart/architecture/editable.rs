@@ -85,6 +85,8 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
             BoxShape::Service | BoxShape::Group => ("#F5F7F9", "#1A1A1A"),
             BoxShape::External => ("#FFFFFF", "#1A1A1A"),
         };
+        // Excalidraw stores a binding at both ends: without it a box that is moved leaves its
+        // arrows behind.
         let touching = architecture.links.iter().enumerate();
         let arrows = touching
             .filter(|(_, link)| link.from == index || link.to == index)
@@ -105,6 +107,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
         let mut words = new_element(&format!("t{index}"), "text", *at, size);
         words["strokeColor"] = json!(ink);
         words["text"] = json!(lines.join("\n"));
+        // Excalidraw restores a text from `originalText` when it is edited.
         words["originalText"] = words["text"].clone();
         words["fontSize"] = json!(SIZES.1);
         words["fontFamily"] = json!(2);
@@ -122,6 +125,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
         let (from, to) = (middle(link.from), middle(link.to));
         let by = (to.x - from.x, to.y - from.y);
         let mut arrow = new_element(&format!("e{index}"), "arrow", from, (by.0.abs(), by.1.abs()));
+        // The points of an arrow count from where it begins.
         arrow["points"] = json!([[0.0, 0.0], [by.0, by.1]]);
         arrow["startBinding"] =
             json!({ "elementId": format!("n{}", link.from), "focus": 0.0, "gap": 4.0 });
@@ -148,6 +152,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
 
 /// Returns an element with all that Excalidraw asks for. Nothing in it is drawn by lot.
 fn new_element(id: &str, kind: &str, at: Point, (width, height): (f64, f64)) -> Value {
+    // Tenths of a pixel are enough, and keep files short.
     let rounded = |value: f64| (value * 10.0).round() / 10.0;
     json!({
         "id": id,
@@ -157,6 +162,7 @@ fn new_element(id: &str, kind: &str, at: Point, (width, height): (f64, f64)) -> 
         "width": rounded(width),
         "height": rounded(height),
         "angle": 0,
+        // Seeds and versions are fixed, so that equal topologies give equal files.
         "strokeColor": "#5A5A5A",
         "backgroundColor": "transparent",
         "fillStyle": "solid",

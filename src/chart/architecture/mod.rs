@@ -74,6 +74,7 @@ impl Architecture {
     pub fn new(topology: &Topology, grouping: Option<Grouping>, boxes_max: usize) -> Self {
         let must_fold = topology.services.len() + topology.flows.len() > boxes_max;
         let has_teams = topology.services.iter().any(|service| service.team.is_some());
+        // Teams say most where they are known; without them only the kinds of services are left.
         let fallback = if has_teams { Grouping::Team } else { Grouping::Kind };
         let grouping = grouping.or_else(|| must_fold.then_some(fallback));
         let (mut boxes, flow_places) = flow_boxes(topology, grouping.is_some());
@@ -104,6 +105,7 @@ impl Architecture {
         if self.flows > 0 {
             parts.push(format::plural(self.flows, "order flow"));
         }
+        // `plural` only puts an `s` behind the noun.
         parts.join(", ").replace("dependencys", "dependencies")
     }
 }
@@ -114,6 +116,7 @@ const FLOWS_MAX: usize = 12;
 /// Returns the boxes of order flows, and the index of each flow's box.
 fn flow_boxes(topology: &Topology, is_grouped: bool) -> (Vec<ArchitectureBox>, Vec<usize>) {
     let flows = &topology.flows;
+    // Beside groups, dozens of flows would be most of the picture.
     if is_grouped && flows.len() > FLOWS_MAX {
         let critical = flows.iter().filter(|flow| flow.critical).count();
         let all = ArchitectureBox {
@@ -157,6 +160,7 @@ fn add_groups(
     let labels: Vec<String> =
         topology.services.iter().map(|service| group_label(topology, service, grouping)).collect();
     let mut members: BTreeMap<&str, usize> = BTreeMap::new();
+    // Groups are in the order of their labels, whatever the order of services is.
     for label in &labels {
         *members.entry(label).or_default() += 1;
     }
@@ -198,6 +202,8 @@ fn links_between(
     for (flow, place) in topology.flows.iter().zip(flow_places) {
         for step in &flow.steps {
             for target in &step.on {
+                // The first dependency makes a link soft, and any hard one of the pair makes it
+                // hard again.
                 let is_soft =
                     links.entry((*place, places[target.service.0 as usize])).or_insert(true);
                 *is_soft &= step.is_soft();
@@ -206,15 +212,18 @@ fn links_between(
     }
     for (caller, dependency) in topology.declared_dependencies() {
         let Caller::Node(node) = caller else { continue };
+        // What is needed only to start carries no request.
         if dependency.phase != Phase::Serve {
             continue;
         }
         for target in &dependency.on {
+            // A call within a service shows nothing of the architecture.
             if target.service == node.service {
                 continue;
             }
             pairs.insert((node.service.0, target.service.0));
             let (from, to) = (places[node.service.0 as usize], places[target.service.0 as usize]);
+            // Within a group there is nothing to draw, but the dependency is counted all the same.
             if from != to {
                 *links.entry((from, to)).or_insert(true) &= dependency.is_soft();
             }

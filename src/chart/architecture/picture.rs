@@ -36,6 +36,7 @@ impl ArchitectureContent {
         let inner = widest(&name, plain, Weight::Bold).max(widest(&detail, small, Weight::Regular));
         let lines =
             name.len() as f64 * (plain + LINE_GAP) + detail.len() as f64 * (small + LINE_GAP);
+        // Below 60 pixels short names would make boxes too narrow to be hit by a pointer.
         let size = Size { width: inner.max(60.0) + PAD * 2.0, height: lines + PAD * 1.4 };
         Self { name, detail, size }
     }
@@ -58,6 +59,7 @@ pub(super) fn place_boxes(
         from: link.from,
         to: link.to,
         label: Size { width: 12.0, height: 2.0 },
+        // Links that a caller cannot do without should be the straight ones.
         weight: if link.is_soft { 1.0 } else { 2.0 },
     });
     let graph = LayoutGraph {
@@ -67,9 +69,12 @@ pub(super) fn place_boxes(
     };
     let right = Layered::default();
     let placement = right.place(&graph);
+    // From left to right is how callers and dependencies are read best, so it is taken wherever it
+    // fits.
     if placement.size.width <= width_max {
         return (contents, placement, Direction::Right);
     }
+    // Fewer boxes beside each other make the picture narrower and longer.
     let down = (1..=6).rev().map(|row_max| {
         Layered { direction: Direction::Down, row_max, box_gap: 16.0, row_gap: 18.0, ..right }
             .place(&graph)
@@ -77,6 +82,7 @@ pub(super) fn place_boxes(
     let best = down
         .map(|placement| (placement, Direction::Down))
         .chain([(placement.clone(), Direction::Right)])
+        // Below the greatest width a narrower picture is no better, and the first one counts.
         .min_by(|a, b| a.0.size.width.max(width_max).total_cmp(&b.0.size.width.max(width_max)));
     let (placement, direction) = best.expect("there is one from left to right");
     (contents, placement, direction)
@@ -87,6 +93,7 @@ pub fn draw_architecture(architecture: &Architecture, style: &ChartStyle<'_>) ->
     let mut sheet = Sheet::new(style, 0.0);
     let letters = sheet.letters;
     let width_max =
+        // A slide may be wide, since it is shown as a whole.
         if style.size == Page::Doc { DOC - 2.0 * MARGIN } else { 2200.0 - 2.0 * MARGIN };
     let sizes = (letters.plain, letters.small);
     let (contents, placement, direction) =
@@ -111,6 +118,7 @@ pub fn draw_architecture(architecture: &Architecture, style: &ChartStyle<'_>) ->
         sheet.svg.draw_path(&head, Some(Palette::Outline), None);
         sheet.svg.close_group();
     }
+    // Boxes are drawn after links, so that no line crosses a name.
     for ((drawn, content), at) in architecture.boxes.iter().zip(&contents).zip(&placement.boxes) {
         let at = Point { x: from.x + at.x, y: from.y + at.y };
         let attributes = [("class", "bw-box"), ("data-name", drawn.name.as_str())];
@@ -184,6 +192,7 @@ fn arrow_paths(
     }
     let Point { x, y } = at;
     // A route that closes a cycle arrives from the other side.
+    // The head points along the last stroke, for which the point before it is needed.
     let last = strokes.iter().rev().nth(1).map_or(moved(start), |stroke| moved(stroke.end()));
     let head = match direction {
         Direction::Right => {

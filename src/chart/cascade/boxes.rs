@@ -38,6 +38,7 @@ impl BoxContent {
         let name = ruler.wrap_name(&captions::box_name(drawn), letters.plain, Weight::Bold, room);
         let said = captions::box_state(drawn, cascade);
         let state = ruler.wrap_text(&said, letters.small, Weight::Regular, room);
+        // In a column of text the picture is shrunk, and this line is the least important one.
         let tag = match place_tag(drawn).filter(|_| !is_doc) {
             Some(tag) => ruler.wrap_name(&tag, letters.tiny, Weight::Regular, room),
             None => Vec::new(),
@@ -162,6 +163,7 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &BoxContent, at:
         };
         draw_bar(svg, bar_at, (width - 16.0, 4.0), shares);
     }
+    // A box that holds never fails first.
     if let Some(rank) = drawn.rank.filter(|_| state != BoxState::Holds) {
         draw_rank_badge(sheet, rank, Point { x: at.x, y: at.y });
     }
@@ -170,6 +172,7 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &BoxContent, at:
 /// Draws the place in the order of first failures.
 pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, middle: Point) {
     let size = sheet.letters.tiny;
+    // Three digits need a larger circle.
     let radius = if rank > 99 { 12.0 } else { 9.5 };
     let line = LineStyle::new(Palette::Outline, 1.2);
     sheet.svg.draw_circle(middle, radius, Some(Palette::Paper), Some(line));
@@ -181,6 +184,7 @@ pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, midd
 /// Returns everything that is known of a box: it shows when the box is pointed at.
 pub(super) fn box_hint(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
     if let Some(folded) = &drawn.folded {
+        // Hints of browsers show no scroll bar, so a long list is cut.
         let names = format::list(&folded.names, "and", HINT_NAMES_MAX);
         return format!("{}: {names}", captions::box_name(drawn));
     }

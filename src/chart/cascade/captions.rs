@@ -30,6 +30,7 @@ fn outcome_clause(cascade: &CascadeReport) -> String {
         let (failing, all) = (format::count(failing as f64), format::count(all as f64));
         return format!("{failing} of {all} order flows fail");
     }
+    // A critical flow is named before all others.
     let flow = cascade.flows.iter().find(|flow| flow.critical).or(cascade.flows.first());
     match flow {
         Some(flow) if flow.failed.p >= cascade.threshold => {
@@ -147,6 +148,7 @@ pub(super) fn common_state(cascade: &CascadeReport) -> Option<String> {
         }
     }
     let (text, count) = states.into_iter().max_by_key(|(_, count)| *count)?;
+    // Unless most boxes share a state, leaving it out saves nothing.
     (count > 3 && count * 2 > single).then_some(text)
 }
 
@@ -208,6 +210,7 @@ pub(super) fn cascade_description(cascade: &CascadeReport) -> String {
     for item in cascade.boxes.iter().take(30) {
         sentences.push(format!("{}: {}.", item.name, box_state(item, cascade)));
     }
+    // A description may be read aloud, so it holds only the first boxes.
     for edge in &cascade.edges {
         if let Some(guard) =
             edge.strongest_guard(cascade.threshold).filter(|_| sentences.len() < 60)
@@ -260,5 +263,6 @@ const ALSO_DEGRADED: f64 = 0.05;
 
 /// Rounds a share to a tenth of a percent, as pictures show it.
 fn rounded_share(share: f64) -> f64 {
+    // Shares close to 0 and 1 keep their digits: rounded, they would say never or always.
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }

@@ -27,6 +27,7 @@ pub(super) fn draw_flows(
     let mut y = at.y + letters.plain;
     draw_heading(sheet, Point { x: at.x, y }, "Order flows hit");
     y += 8.0;
+    // Without orders on any flow the line for them would leave gaps.
     let has_orders = cascade.flows.iter().any(|flow| loss_caption(flow).is_some());
     let shown = cascade.flows.len().min(FLOWS_MAX);
     for row in cascade.flows[..shown].chunks(columns) {
@@ -74,6 +75,7 @@ struct FlowText {
 impl FlowText {
     fn new(sheet: &Sheet<'_>, flow: &CascadeFlow, threshold: f64) -> Self {
         let size = sheet.letters.small;
+        // A flow below the threshold is shown for its degraded share, which is why it is listed.
         let (verb, share) = if flow.failed.p >= threshold || flow.degraded.p <= flow.failed.p {
             ("fails", &flow.failed)
         } else {
@@ -158,6 +160,7 @@ pub(super) fn draw_legend(
     }
     let is_degraded = |index: usize| cascade.edges[index].kind == EdgeKind::Degraded;
     let passed =
+        // An edge below the threshold is in the picture for what held it.
         |index: usize| !is_degraded(index) && cascade.edges[index].passed >= cascade.threshold;
     let held = |index: usize| cascade.edges[index].strongest_guard(cascade.threshold).is_some();
     let any = |test: &dyn Fn(usize) -> bool| (0..cascade.edges.len()).any(test);
@@ -173,6 +176,7 @@ pub(super) fn draw_legend(
     if any(&is_degraded) {
         entries.push((Sign::Degraded, "degraded answers passed on".into()));
     }
+    // A dense cascade has no routes, and no arrows that return.
     let is_return = |index: usize| plan.is_some_and(|plan| plan.placement.routes[index].is_return);
     if any(&|index| passed(index) && is_return(index)) {
         entries.push((Sign::Returns, "closes a cycle".into()));
@@ -196,6 +200,7 @@ pub(super) fn draw_legend(
     let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
     for (sign, text) in entries {
         let width = 46.0 + sheet.text_width(&text, letters.small, Weight::Regular) + 22.0;
+        // An entry that does not fit goes to the next line, unless it is the first of its line.
         if x > MARGIN && x + width > sheet.width {
             x = MARGIN;
             y += letters.small + 13.0;

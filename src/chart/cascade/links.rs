@@ -73,6 +73,7 @@ pub(super) fn draw_links(
     plan: &CascadePlan,
     from: Point,
 ) {
+    // Frequent failure is drawn last, above what is rarer.
     let mut order: Vec<usize> = (0..cascade.edges.len()).collect();
     order.arrange_by(|a, b| {
         cascade.edges[*a].passed.total_cmp(&cascade.edges[*b].passed).then(a.cmp(b))
@@ -112,6 +113,7 @@ fn draw_link(
     route: &Route,
     direction: Direction,
 ) {
+    // Degraded answers are neither propagated failure nor contained, and have a look of their own.
     if edge.kind == EdgeKind::Degraded {
         let line = LineStyle::new(Palette::Outline, 1.4).dashed("2 3");
         sheet.svg.draw_path(&route_path(route, direction, 8.0), None, Some(line));
@@ -119,6 +121,7 @@ fn draw_link(
         return;
     }
     let both = label.passed.is_some() && label.held.is_some();
+    // Two lines for one link must not cover each other.
     let apart = if both { APART / 2.0 } else { 0.0 };
     if label.held.is_some() {
         let route = route_beside(route, direction, apart);
@@ -140,6 +143,7 @@ fn draw_link(
     }
     if label.passed.is_some() {
         let route = route_beside(route, direction, -apart);
+        // The width grows with the share, and a rare failure still has a line that is seen.
         let width = 1.2 + 3.2 * edge.passed;
         let mut line = LineStyle::new(Palette::Spread, width);
         if route.is_return {
@@ -161,6 +165,7 @@ fn write_label(sheet: &mut Sheet<'_>, label: &LinkLabel, middle: Point) {
         let Some(text) = text else { continue };
         let width = sheet.text_width(text, size, Weight::Bold) + 6.0;
         let at = Point { x: middle.x - width / 2.0, y };
+        // Paper behind the label keeps lines from running through it.
         sheet.svg.draw_rect(at, (width, height), 0.0, Some(Palette::Paper), None);
         let how = TextStyle::new(size, color).bold().anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
@@ -201,6 +206,7 @@ fn route_path(route: &Route, direction: Direction, before: f64) -> SvgPath {
     let last = route.strokes.len().saturating_sub(1);
     let short = if route.is_return { -before } else { before };
     for (index, stroke) in route.strokes.iter().enumerate() {
+        // The line ends before its arrow head, which would be blunt otherwise.
         let mut end = stroke.end();
         if index == last {
             match direction {
@@ -229,6 +235,7 @@ fn route_path(route: &Route, direction: Direction, before: f64) -> SvgPath {
 /// An arrow head at the end of a route.
 fn arrow_head(route: &Route, direction: Direction, half: f64) -> SvgPath {
     let Point { x, y } = route.end();
+    // A link that returns arrives from the other side of the box.
     let back = if route.is_return { 9.5 } else { -9.5 };
     match direction {
         Direction::Right => SvgPath::polygon(&[(x, y), (x + back, y - half), (x + back, y + half)]),

@@ -102,6 +102,7 @@ struct CascadePlan {
 /// than from top to bottom with few boxes beside each other.
 fn plan_cascade(cascade: &CascadeReport, sheet: &Sheet<'_>) -> CascadePlan {
     let right = place_all(cascade, sheet, LayoutWay::Right);
+    // Only a column of text is narrow enough for another direction to pay.
     if sheet.style.size != PageSize::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
@@ -176,6 +177,7 @@ fn lay_out(
         from: edge.from,
         to: edge.to,
         label: label.size(),
+        // The more often failure passes, the straighter its link should be.
         weight: 1.0 + 4.0 * edge.passed,
     });
     let graph = LayoutGraph {

@@ -26,9 +26,13 @@ pub fn draw_before_after(
     style: &ChartStyle<'_>,
 ) -> String {
     let mut sheet = Sheet::new(style, 0.0);
+    // Boxes and edges are compared by index below, so both must have the same ones in the same
+    // order.
     let (before, after) = align_pair(before, after);
     let differing: Vec<bool> =
         before.boxes.iter().zip(&after.boxes).map(|(a, b)| is_different(a, b)).collect();
+    // The first placements only give the sizes of boxes and labels; the places are found once for
+    // both.
     let first = plan_pair(&before, &sheet);
     let second = plan_pair(&after, &sheet);
     let (first, second) = in_places_of_both(first, second, &before, &sheet);
@@ -125,6 +129,7 @@ fn align_pair(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, 
     let mut edges: Vec<(usize, usize, EdgeKind)> =
         before.edges.iter().map(|edge| pair(edge, before)).collect();
     edges.extend(after.edges.iter().map(|edge| pair(edge, after)));
+    // Sorted, the edges do not depend on which of the two pictures had them first.
     edges.sort();
     edges.dedup();
     let of = |cascade: &CascadeReport, other: &CascadeReport| {
@@ -177,6 +182,7 @@ fn is_different(a: &CascadeBox, b: &CascadeBox) -> bool {
     are_apart(&a.failed, &b.failed) || are_apart(&a.degraded, &b.degraded)
 }
 
+// Intervals that overlap may be the same figure.
 fn are_apart(a: &Interval, b: &Interval) -> bool {
     a.high < b.low || b.high < a.low
 }
@@ -233,6 +239,7 @@ fn draw_rings(
         let (at, size) = (plan.placement.boxes[index], plan.boxes[index].size());
         let corner = Point { x: from.x + at.x - 5.0, y: from.y + at.y - 5.0 };
         let room = (size.width + 10.0, size.height + 10.0);
+        // With equal failures the degraded share decides which of the two is worse.
         let is_worse = after.boxes[index].failed.p > before.boxes[index].failed.p
             || (after.boxes[index].failed.p == before.boxes[index].failed.p
                 && after.boxes[index].degraded.p > before.boxes[index].degraded.p);

@@ -47,9 +47,11 @@ pub(super) struct SinglePlan {
 pub(super) fn plan_single(cascade: &CascadeReport, sheet: &Sheet<'_>, width: f64) -> SinglePlan {
     let mut parents = vec![None; cascade.boxes.len()];
     for edge in &cascade.edges {
+        // With one arrow for each box the edges form a tree.
         parents[edge.to] = Some(edge.from);
     }
     let common = captions::common_state(cascade);
+    // A wide page has room for whole names.
     let room = if width > 1000.0 { 300.0 } else { 230.0 };
     let mut plan = SinglePlan {
         boxes: box_contents(cascade, sheet, common.as_deref(), room),
@@ -61,6 +63,7 @@ pub(super) fn plan_single(cascade: &CascadeReport, sheet: &Sheet<'_>, width: f64
     if plan.size.width > width {
         plan.is_outline = true;
         let deepest = plan.reading_order().into_iter().map(|(_, depth)| depth).max().unwrap_or(0);
+        // The deepest box must keep a width in which it can be read.
         let indent = INDENT.min((width - OUTLINE_BOX).max(0.0) / deepest.max(1) as f64);
         let room = width - indent * deepest as f64 - LEFT - RIGHT;
         plan.boxes = box_contents(cascade, sheet, common.as_deref(), room.min(420.0));
@@ -118,8 +121,10 @@ impl SinglePlan {
                 None => open.push((index, 0)),
             }
         }
+        // A stack gives the last one first.
         open.reverse();
         let mut order = Vec::with_capacity(self.boxes.len());
+        // A list of open boxes takes the place of recursion, as a chain may be long.
         while let Some((index, depth)) = open.pop() {
             order.push((index, depth));
             open.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
@@ -159,6 +164,7 @@ impl SinglePlan {
             let (least, most) =
                 middles.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
             let drawn = &mut self.boxes[*index];
+            // A parent stands in the middle of its children.
             drawn.at.y = least.midpoint(most) - drawn.size.height / 2.0;
         }
         self.separate_columns(&order);
@@ -168,6 +174,7 @@ impl SinglePlan {
     /// A tall parent with small children would reach into its neighbours: moves what overlaps down.
     fn separate_columns(&mut self, order: &[(usize, usize)]) {
         let columns = order.iter().map(|(_, depth)| depth + 1).max().unwrap_or(0);
+        // Boxes above the top edge move the whole picture down.
         let top = self.boxes.iter().map(|drawn| drawn.at.y).fold(0.0, f64::min);
         let mut bottoms = vec![f64::NEG_INFINITY; columns];
         for (index, depth) in order {
@@ -199,6 +206,7 @@ impl SinglePlan {
 
     /// Draws arrows, and then boxes over them.
     pub(super) fn draw_plan(&self, sheet: &mut Sheet<'_>, cascade: &CascadeReport, from: Point) {
+        // Arrows first: boxes are drawn over their ends.
         for edge in &cascade.edges {
             let texts = edge_attributes(edge, cascade);
             let attributes: Vec<(&str, &str)> =
@@ -245,6 +253,7 @@ impl SinglePlan {
             }
             (_, false) => (Palette::Guard, LineStyle::new(Palette::Guard, 1.8).dashed("6 4")),
         };
+        // Degraded answers get through, so they have a head and no bar.
         let is_held = !propagates && edge.kind != EdgeKind::Degraded;
         let short = Point { x: end.x - if is_held { 3.0 } else { 8.0 }, y: end.y };
         let path = if self.is_outline {

@@ -13,6 +13,8 @@ pub(super) fn back_links(graph: &LayoutGraph) -> Vec<bool> {
     }
     let is_first = |node: usize| graph.is_first.get(node).copied().unwrap_or(false);
     let mut starts: Vec<usize> = (0..graph.boxes.len()).collect();
+    // What breaks comes first, then what nothing leads to, so that cycles are cut where they
+    // return.
     starts.arrange_by_key(|node| (!is_first(*node), has_in[*node], *node));
     let mut walk = CycleWalk {
         graph,
@@ -53,9 +55,11 @@ impl CycleWalk<'_> {
                 self.state[node] = VisitState::Done;
                 continue;
             };
+            // The place behind the next link is noted, so that the walk goes on there.
             stack.push((node, next + 1));
             let to = self.graph.links[link].to;
             match self.state[to] {
+                // A link back into the open path is what closes a cycle.
                 VisitState::Open => self.returns[link] = true,
                 VisitState::Done => {}
                 VisitState::New => {

@@ -80,6 +80,7 @@ impl Layout for Layered {
         for part in connected_parts(graph) {
             let drawn = LayoutPart::new(self, graph, &part).place_part();
             let across = drawn.copy_into(self.direction, from, &part, &mut placement);
+            // Parts that are not connected keep more distance than boxes that are.
             from += across + self.box_gap * 1.5;
         }
         self.place_lone(graph, from, &mut placement);
@@ -126,6 +127,7 @@ impl Layered {
             Direction::Down => 0.0,
         };
         let widest = lone.iter().map(|node| graph.boxes[*node].width).fold(0.0, f64::max);
+        // Without connected parts a width of four boxes is a shape that can be read.
         let room = placement.size.width.max(widest * 4.0 + self.box_gap * 3.0);
         let (mut x, mut y, mut line) = (0.0, top, 0.0_f64);
         for node in lone {
@@ -154,6 +156,7 @@ fn connected_parts(graph: &LayoutGraph) -> Vec<Members> {
     let mut root: Vec<usize> = (0..graph.boxes.len()).collect();
     let find = |root: &mut Vec<usize>, mut node: usize| {
         while root[node] != node {
+            // Halving the path keeps later searches short.
             root[node] = root[root[node]];
             node = root[node];
         }
@@ -161,6 +164,8 @@ fn connected_parts(graph: &LayoutGraph) -> Vec<Members> {
     };
     for link in &graph.links {
         let (a, b) = (find(&mut root, link.from), find(&mut root, link.to));
+        // The smaller index becomes the root, so that the result does not depend on the order of
+        // links.
         root[a.max(b)] = a.min(b);
     }
     let mut parts: Vec<Members> =
@@ -174,6 +179,7 @@ fn connected_parts(graph: &LayoutGraph) -> Vec<Members> {
     parts.retain(|part| !part.links.is_empty());
     let has_first =
         |part: &Members| part.boxes.iter().any(|node| graph.is_first.get(*node) == Some(&true));
+    // What breaks is read first, and large parts before small ones.
     parts.arrange_by_key(|part| (!has_first(part), usize::MAX - part.boxes.len(), part.boxes[0]));
     parts
 }
@@ -197,6 +203,7 @@ impl<'a> LayoutPart<'a> {
             .links
             .iter()
             .zip(&returns)
+            // A return link counts in the other direction, so that the graph has no cycle.
             .map(|(link, is_return)| match is_return {
                 true => (link.to, link.from),
                 false => (link.from, link.to),
@@ -212,6 +219,7 @@ impl<'a> LayoutPart<'a> {
     /// Makes the rows: those of boxes are even, those of labels odd.
     fn fill_rows(&mut self, local: &LayoutGraph, pairs: &[(usize, usize)], ranks: &[usize]) {
         let last = ranks.iter().copied().max().unwrap_or(0);
+        // Rows of labels lie between those of boxes, so a label never covers a box.
         self.rows = vec![Vec::new(); last * 2 + 1];
         for (node, size) in local.boxes.iter().enumerate() {
             let (along, across) = (self.layout.along(*size), self.layout.across(*size));
@@ -225,6 +233,7 @@ impl<'a> LayoutPart<'a> {
                 let is_label = row + 1 == end;
                 let label = if is_label { link.label } else { Size::default() };
                 let (along, across) = (self.layout.along(label), self.layout.across(label));
+                // Two pixels keep links apart that have no label.
                 chain.push(self.add_thing(row, What::Link, along, across.max(2.0)));
             }
             chain.push(*to);
@@ -251,6 +260,7 @@ impl<'a> LayoutPart<'a> {
         order_rows(&self.things, &mut self.rows);
         let middles = settle_rows(&self.things, &self.rows, |a, b| self.layout.gap_between(a, b));
         let least =
+            // The layout knows only distances; the top edge becomes 0.
             self.things.iter().zip(&middles).map(|(item, middle)| middle - item.across / 2.0);
         let least = least.fold(f64::INFINITY, f64::min);
         let middles: Vec<f64> = middles.iter().map(|middle| middle - least).collect();
@@ -272,6 +282,7 @@ impl<'a> LayoutPart<'a> {
                         .iter()
                         .map(move |item| (middles[item.0] - middle).abs())
                 });
+                // Where links bend far, steep curves would be hard to follow.
                 at += self.layout.row_gap
                     + (bends.fold(0.0, f64::max) * 0.05).min(self.layout.bend_most);
             }
@@ -317,8 +328,10 @@ impl<'a> LayoutPart<'a> {
         }
         let mut ports = vec![0.0; self.chains.len()];
         for (node, mut links) in by_box.into_iter().enumerate() {
+            // In the order of their other ends, links that leave a box side by side do not cross.
             links.arrange_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let count = links.len() as f64;
+            // Many links share the side of a box, and few of them stay close to its middle.
             let step = ((self.things[node].across - 14.0) / count).clamp(0.5, 11.0);
             for (place, (_, index)) in links.into_iter().enumerate() {
                 let from_middle = (place as f64 - (count - 1.0) / 2.0) * step;
@@ -402,6 +415,7 @@ impl Drawn<'_> {
                 label: point(path.label),
                 is_return: *is_return,
             };
+            // Routes were found in the order of rows, and a return link runs against it.
             into.routes[*index] = if *is_return { reversed_route(&route) } else { route };
         }
         let across = self

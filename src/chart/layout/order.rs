@@ -9,17 +9,20 @@ const SWAPPED_MAX: usize = 2000;
 
 /// Puts each row in order.
 pub(super) fn order_rows(things: &[Thing], rows: &mut [Vec<usize>]) {
+    // Each pass takes time in proportion to the picture, so large ones get fewer.
     let passes = match things.len() {
         0..=3000 => 16,
         3001..=20_000 => 6,
         _ => 2,
     };
     let mut at = places_in_rows(things.len(), rows);
+    // A pass may make things worse, so the best order is kept.
     let mut best = (count_crossings(things, rows, &at), rows.to_vec());
     for pass in 0..passes {
         if best.0 == 0 {
             break;
         }
+        // Down and up in turn: each pass looks at one side of a row only.
         if pass % 2 == 0 {
             for row in 1..rows.len() {
                 by_means(&mut rows[row], &mut at, |node| &things[node].before);
@@ -56,10 +59,12 @@ fn by_means<'a>(row: &mut [usize], at: &mut [usize], linked: impl Fn(usize) -> &
         .map(|node| {
             let linked = linked(*node);
             let sum: f64 = linked.iter().map(|(other, _)| at[*other] as f64).sum();
+            // A thing without links on this side stays where it is.
             let mean = if linked.is_empty() { at[*node] as f64 } else { sum / linked.len() as f64 };
             (mean, at[*node], *node)
         })
         .collect();
+    // Ties keep their order, so the result does not depend on the sort.
     keys.arrange_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     for (place, (slot, (_, _, node))) in row.iter_mut().zip(keys).enumerate() {
         *slot = node;
@@ -109,6 +114,8 @@ pub(super) fn count_crossings(things: &[Thing], rows: &[Vec<usize>], at: &[usize
             let mut ends: Vec<usize> =
                 things[*node].after.iter().map(|(other, _)| at[*other]).collect();
             ends.sort_unstable();
+            // All ends of one node are counted before any of them is added: links of one node do
+            // not cross.
             for end in &ends {
                 all += seen - prefix_sum(&tree, *end);
             }

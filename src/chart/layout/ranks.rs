@@ -23,6 +23,7 @@ pub(super) fn assign_ranks(boxes: usize, links: &[(usize, usize)], row_max: usiz
         ready.arrange_by_key(|node| (earliest[*node], *node));
         for node in std::mem::take(&mut ready) {
             let mut row = earliest[node];
+            // A full row pushes a box on, which is how the width is bounded.
             while counts.get(row).copied().unwrap_or(0) >= row_max.max(1) {
                 row += 1;
             }
@@ -40,6 +41,8 @@ pub(super) fn assign_ranks(boxes: usize, links: &[(usize, usize)], row_max: usiz
             }
         }
     }
+    // A box that nothing leads to may stand anywhere before its first successor, and close to it
+    // its links are short.
     for node in (0..boxes).filter(|node| is_start[*node]) {
         let Some(next) = out[node].iter().map(|to| ranks[*to]).min() else { continue };
         let row = next - 1;
@@ -57,6 +60,7 @@ fn without_gaps(ranks: Vec<usize>) -> Vec<usize> {
     let mut used: Vec<usize> = ranks.clone();
     used.sort_unstable();
     used.dedup();
+    // Rows that became empty when boxes moved would leave gaps in the picture.
     let place = |rank: usize| used.binary_search(&rank).expect("it is one of them");
     ranks.into_iter().map(place).collect()
 }

@@ -63,12 +63,14 @@ fn settle_row(
                 sum += by * middles[*other];
                 weight += by;
             }
+            // A thing without neighbours stays where it is, unless others need its place.
             if weight > 0.0 { (sum / weight, weight) } else { (middles[*node], 0.01) }
         })
         .collect();
     let shifted: Vec<(f64, f64)> = wishes
         .iter()
         .zip(offsets)
+        // With the least offsets taken off, keeping the order means that the sequence never falls.
         .map(|((wish, weight), offset)| (wish - offset, *weight))
         .collect();
     for ((node, place), offset) in row.iter().zip(isotonic_regression(&shifted)).zip(offsets) {
