@@ -39,6 +39,7 @@ fn of_patience(topology: &Topology, plan: &Plan) -> Option<String> {
         .filter(|flow| flow.patience.is_none())
         .map(|flow| &*flow.name)
         .collect();
+    // Where nothing can come late nobody loses patience.
     (plan.has_delays && !lacking.is_empty()).then(|| {
         let patience = defaults::PATIENCE;
         format!(
@@ -118,6 +119,7 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
                 .to_owned(),
         );
     }
+    // A target with a rollout of its own does not change at once.
     if rollout.is_none() && own_rollouts().count() < change.targets.len() {
         said.push("everything changes at once: no rollout is stated".to_owned());
     }
@@ -178,6 +180,7 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
             objective.window
         ));
     }
+    // A file in which every dependency has its own propagation assumes nothing.
     if !change.targets.is_empty()
         && topology
             .declared_dependencies()
@@ -215,5 +218,6 @@ fn name_list(names: &[&str]) -> String {
 }
 
 fn percent_text(percent: f64) -> String {
+    // Six decimals hide the rounding errors of shares such as 0.1 times 100.
     format!("{}%", (percent * 1e6).round() / 1e6)
 }

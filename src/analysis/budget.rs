@@ -13,6 +13,7 @@ pub(super) const AT_RISK: f64 = 0.25;
 /// Returns the outage minutes that are left of the error budget of a flow; `spent` is by flow, and empty
 /// where nothing is spent.
 pub(super) fn left_minutes(topology: &Topology, flow: usize, spent: &[f64]) -> f64 {
+    // More may have been spent than the budget had.
     let budget = topology.flows[flow].objective().budget_minutes();
     (budget - spent.get(flow).unwrap_or(&0.0)).max(0.0)
 }
@@ -33,6 +34,7 @@ pub(super) fn add_budgets(topology: &Topology, tally: &Tally, spent: &[f64], rep
             spent_min: *spent.get(index).unwrap_or(&0.0),
             is_assumed: flow.objective.is_none(),
         });
+        // A single moment has no minutes.
         let Some(lost) = &unit.lost else { continue };
         let left = left_minutes(topology, index, spent) * 60.0;
         let outage = &tally.flows[index].outage;

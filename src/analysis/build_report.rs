@@ -80,6 +80,7 @@ pub(super) fn build_report(context: &ReportContext<'_>, summary: &Summary) -> Re
 
 impl ReportContext<'_> {
     fn failure_probability(&self) -> f64 {
+        // A break on the command line happens for certain.
         if self.is_certain {
             return 1.0;
         }
@@ -191,6 +192,7 @@ fn unit_report(name: &str, of: &summary::UnitSummary, probability: f64) -> UnitR
 }
 
 fn service_reports(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+    // Units are services first, then endpoints, then flows.
     let mut endpoints = summary.units[topology.services.len()..].iter();
     let mut reports: Vec<UnitReport> = topology
         .services
@@ -217,6 +219,7 @@ fn service_reports(topology: &Topology, summary: &Summary, probability: f64) -> 
 }
 
 fn flow_reports(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+    // Flows are the last units.
     let first = summary.units.len() - topology.flows.len();
     let mut reports: Vec<UnitReport> = topology
         .flows
@@ -310,6 +313,7 @@ fn total_money(topology: &Topology, summary: &Summary, total: &Losses) -> Vec<Mo
             *means.entry(&value.currency).or_default() += losses.lost.mean * value.amount;
         }
     }
+    // A flow without a value among them would be missing from the sum.
     let common = match counted.split_first() {
         Some(((first, _), rest)) if rest.iter().all(|(value, _)| value == first) => *first,
         _ => None,
@@ -384,6 +388,7 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
 fn dependency_reports(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
     let written = topology.declared_dependencies().zip(&summary.dependencies);
     written
+        // What is needed only to start is not called, and contains nothing.
         .filter(|((_, written), _)| written.phase == Phase::Serve)
         .filter_map(|((caller, written), containment)| {
             let containment = containment.as_ref()?;

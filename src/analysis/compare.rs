@@ -61,6 +61,8 @@ pub fn compare_sides(
         Stop::Precision { width, max_trials } => (max_trials, Some(width)),
     };
     let mut done = 0;
+    // All sides play a window before the next begins, so that a stop by precision finds all of them
+    // with the same trials.
     while done < most && !progress.is_cancelled() {
         let next = (done + WINDOW).min(most);
         let played: Vec<Vec<Outcome>> = simulations
@@ -79,6 +81,7 @@ pub fn compare_sides(
         }
         done = next;
         progress.trials_done(done);
+        // The widest interval of all sides decides, as each of them must be known well enough.
         let widest = tallies.iter().map(summary::widest_flow_interval).fold(0.0, f64::max);
         if width.is_some_and(|width| widest <= width) {
             break;
@@ -101,6 +104,7 @@ pub fn compare_sides(
         })
         .collect();
     let pairs = pairs.iter().enumerate().map(|(index, pair)| {
+        // Equal plans have equal results in every trial; names of flows are not part of a plan.
         let identical = plans[0] == plans[index + 1]
             && sides[0].topology.flows.iter().map(|flow| &flow.name).eq(sides[index + 1]
                 .topology
@@ -132,6 +136,7 @@ fn common_metric(sides: &[Side<'_>]) -> Metric {
     let counts = |side: &Side<'_>| {
         !side.change.is_moment() && side.topology.flows.iter().any(|flow| flow.rate.is_some())
     };
+    // Sides can be compared in orders only if all of them count any.
     if sides.iter().all(counts) { Metric::OrdersLost } else { Metric::FailingShare }
 }
 
@@ -182,6 +187,7 @@ impl Loss {
     fn add_trial(&mut self, a: f64, b: f64) {
         self.paired.add_trial(a, b);
         self.trials += 1;
+        // The two sums may differ in their last digit though nothing differs.
         let slack = SLACK * a.abs().max(b.abs());
         self.a_more += u64::from(a > b + slack);
         self.b_more += u64::from(b > a + slack);
@@ -191,6 +197,7 @@ impl Loss {
         let (a, b) = self.paired.side_means();
         let share = |count| {
             let item = estimate_proportion(count, self.trials);
+            // Of identical plans there is no uncertainty about a difference.
             let (low, high) = if identical { (0.0, 0.0) } else { (item.low, item.high) };
             Probability { p: item.p, low, high, exact: None }
         };
@@ -221,6 +228,7 @@ fn calls_by_name(topology: &Topology) -> BTreeMap<(String, String, u32), usize> 
         let (caller, on) =
             (topology.caller_name(caller), topology.dependency_name(declared_dependency));
         let number =
+            // One caller may have several dependencies on the same callee.
             (0..=u32::MAX).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));
         places.insert((caller, on, number.expect("numbers do not end")), index);
     }
@@ -278,6 +286,7 @@ impl ComparedPair {
     }
 
     fn add_outcomes(&mut self, a: &Outcome, b: &Outcome) {
+        // A last chunk may hold fewer than 64 trials.
         let valid = a.valid & b.valid;
         for flow in &mut self.flows {
             let (x, y) = (&a.units[flow.unit[0]], &b.units[flow.unit[1]]);
@@ -324,11 +333,14 @@ impl ComparedPair {
             for (side, other) in [(0, 1), (1, 0)] {
                 let Some(here) = call.at[side].and_then(|at| seen[side].get(&at)) else { continue };
                 let there = match call.at[other] {
+                    // A call that the other side lacks cannot hold anything there, so all trials
+                    // count.
                     None => u64::MAX,
                     Some(at) => seen[other].get(&at).map_or(0, |seen| seen.passed),
                 };
                 for (count, held) in call.by[side].iter_mut().zip(here.held) {
                     let trials = u64::from((held & there & valid).count_ones());
+                    // What one side held and the other side let pass.
                     *count += trials;
                     call.only[side] += trials;
                 }
@@ -350,6 +362,7 @@ impl ComparedPair {
             failing_share: difference_report(flow.share.mean_difference()),
             orders_lost: flow.lost.as_ref().map(|lost| lost.loss_report(identical)),
         });
+        // Only clear differences are listed: hundreds of services with none would hide them.
         let differing = self.services.iter().filter(|service| service.failed.is_different());
         let mut services: Vec<UnitDifference> = differing
             .map(|service| UnitDifference {
@@ -443,6 +456,7 @@ fn losses_sentence(report: &PairReport, metric: Metric) -> String {
     let (a, b, total) = (&report.a, &report.b, &report.total);
     let (fewer, what) =
         if metric == Metric::OrdersLost { ("fewer", "orders") } else { ("less", "of its flows") };
+    // If the interval holds 0, either side may lose more.
     if !total.difference.is_clear() {
         return format!(
             "{b} loses neither more nor {fewer} {what} than {a}, as far as can be told"

@@ -22,6 +22,7 @@ pub(super) struct Values {
 /// The exact values of all units, where the limits suffice.
 pub(super) fn exact_values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
     let exact = Exact::solve_plan(plan, Detail::Drawn, limits)?;
+    // With the limits exhausted only the differences are unknown; the two sides still are exact.
     let caused = exact.caused_units(limits).ok();
     let probabilities = |unit: &UnitFunctions, of: &dyn Fn(&Function) -> f64| Failures {
         failed: of(&unit.failed),
@@ -46,6 +47,7 @@ pub(super) fn put_values(
     flows: &mut [UnitReport],
     failure_probability: f64,
 ) {
+    // Exact values stand in the order of units, reports in that of what fails most.
     let mut endpoint = topology.services.len();
     let mut of_service = Vec::with_capacity(topology.services.len());
     for (index, service) in topology.services.iter().enumerate() {
@@ -54,6 +56,7 @@ pub(super) fn put_values(
         of_service.push((service.name.as_str(), index, first));
     }
     for report in services {
+        // Services of a topology are in the order of their names.
         let known = of_service.binary_search_by(|(name, ..)| (*name).cmp(&report.name));
         let (_, index, first) =
             of_service[known.expect("reports are about the topology's services")];
@@ -72,6 +75,7 @@ pub(super) fn put_values(
 /// Puts an exact 0 on everything that a change cannot reach, beside what trials say.
 pub(super) fn put_unreached(topology: &Topology, reach: &Reach, report: &mut Report) {
     let nothing = |unit: &mut UnitReport| {
+        // What a change cannot reach fails because of it in no trial at all, so this 0 is exact.
         let per_rollout = unit.per_rollout.iter_mut().map(|per_rollout| &mut per_rollout.caused);
         for caused in per_rollout.chain([&mut unit.caused]) {
             caused.failed.exact = Some(0.0);

@@ -56,6 +56,7 @@ impl Places<'_> {
                 (&domain.name, domain.place)
             }
         };
+        // An option of the command line has no line that could be edited.
         let is_argument = self.sources.get(target.place.source).name.starts_with("--");
         self.place_report(if is_argument { defined } else { target.place }, name)
     }

@@ -80,6 +80,7 @@ pub fn rank_origins(
     };
     let mut tolls =
         if is_boolean { boolean::boolean_impacts(&work) } else { fluid::fluid_impacts(&work) };
+    // After an interruption some origins may have had fewer trials.
     let done = tolls.iter().map(|toll| toll.trials).min().unwrap_or(work.trials);
     let is_partial = done < work.trials;
     let done = if is_random { done } else { done * trials };
@@ -106,6 +107,7 @@ pub fn rank_origins(
         let pairs = weight(b).into_iter().zip(weight(a));
         pairs.fold(std::cmp::Ordering::Equal, |so_far, (b, a)| so_far.then(b.total_cmp(&a)))
     });
+    // Equal impact is equal rank, as in sports.
     for index in 0..reports.len() {
         let same = index > 0 && weight(&reports[index]) == weight(&reports[index - 1]);
         reports[index].0.rank = if same { reports[index - 1].0.rank } else { index as u64 + 1 };
@@ -197,6 +199,7 @@ fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> 
         OriginKind::Dependency => (topology.declared_dependencies().zip(0..))
             .filter(|((_, declared_dependency), number)| {
                 declared_dependency.phase == Phase::Serve
+                    // A dependency that no call stands for cannot break.
                     && plan.dependencies[*number as usize].call != NONE
             })
             .map(|(_, number)| Origin::Dependency(number))
@@ -268,6 +271,7 @@ impl ImpactScale<'_> {
             _ => service.map(|service| service.kind.clone()),
         };
         let others =
+            // What breaks is not counted among the services that fail because of it.
             topology.services.len() as f64 - f64::from(u8::from(origin.own_service().is_some()));
         let rates = topology.flows.iter().filter_map(|flow| flow.rate);
         let per_min = rates.clone().map(crate::model::Rate::get).sum::<f64>() * 60.0;
@@ -298,8 +302,10 @@ impl ImpactScale<'_> {
     ) -> rank::ImpactReport {
         let n = (trials as f64).max(1.0);
         let mean = of.sum / n;
+        // The variance of the mean, with n - 1 since the mean is estimated from the same trials.
         let variance = (of.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
         let reach = Z975 * libm::sqrt(variance);
+        // Without randomness nothing is unseen.
         let unseen = if self.is_random { (3.0 / n).min(1.0) } else { 0.0 };
         let (mean, reach) = (mean * factor, reach * factor);
         let low = (mean - reach).min(mean - mean * unseen);
@@ -307,6 +313,7 @@ impl ImpactScale<'_> {
         rank::ImpactReport {
             mean: nine_digits(mean),
             low: nine_digits(low.max(0.0)),
+            // Rounding may put the ends on the wrong side of the mean.
             high: nine_digits(high.min(limit).max(mean)),
             worst: nine_digits(of.worst * factor),
         }
@@ -323,6 +330,7 @@ fn single_point_of(topology: &Topology, toll: &Impact) -> Vec<String> {
     let counts = toll.failed.iter().zip(&toll.baseline);
     let flows = topology.flows.iter().zip(counts);
     flows
+        // A single point fails the flow in every trial in which it would have worked.
         .filter(|(_, (failed, anyway))| **failed > 0 && *failed + *anyway == toll.trials)
         .map(|(flow, _)| flow.name.clone())
         .collect()

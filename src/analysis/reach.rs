@@ -36,6 +36,7 @@ impl Reach {
             called_services(dependency).for_each(|called| links.join(caller, called));
         }
         for (index, service) in topology.services.iter().enumerate() {
+            // Replicas may lie in domains that their service does not name.
             let of_replicas = service.replicas.iter().flat_map(|replicas| &replicas.domains);
             for id in service.domains.iter().chain(of_replicas) {
                 links.join(index, domain(id.0));
@@ -98,6 +99,7 @@ impl Links {
 
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
+        // The smaller index becomes the root, whatever the order of the links.
         self.parents[a.max(b)] = a.min(b);
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn passed_dependencies(topology: &Topology, tally: &Tally) -> Vec<usi
     let written = topology.declared_dependencies().zip(&tally.dependencies).enumerate();
     let mut found: Vec<(u64, usize)> = written
         .filter(|(_, ((caller, written), seen))| {
+            // The steps of a flow are what customers do: no code of a service protects them.
             let is_step = matches!(caller, Caller::Flow(_));
             seen.passed > 0 && written.phase == Phase::Serve && !is_step
         })
@@ -51,6 +52,8 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
         topology.declared_dependencies().nth(at).expect("a dependency as written");
     let (caller, on) =
         (topology.caller_name(caller), topology.dependency_name(declared_dependency));
+    // A call without a timeout waits for ever for a dependency that hangs, unless a breaker opens
+    // or nobody waits.
     let can_hang = !declared_dependency.timeout.is_set()
         && declared_dependency.circuit_breaker != Some(true)
         && !declared_dependency.is_async();
@@ -77,10 +80,12 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
         let what = format!("let {caller} check what {on} answers");
         add(AdviceKind::Validation, what, vec![ProtectionStep::Validate(at)]);
     }
+    // A call that nobody waits for has nothing to break off.
     if declared_dependency.circuit_breaker != Some(true) && !declared_dependency.is_async() {
         let what = format!("put a circuit breaker between {caller} and {on}");
         add(AdviceKind::CircuitBreaker, what, vec![ProtectionStep::Breaker(at)]);
     }
+    // More retries where there are some would change a decision of the file, and add load.
     if declared_dependency.retries.unwrap_or(0) == 0 {
         let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
         add(AdviceKind::Retry, what, vec![ProtectionStep::Retry(at)]);
@@ -134,6 +139,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
         .filter(|(failed, _)| *failed > 0)
         .collect();
     failed.arrange_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    // Both kinds are counted apart, so that services with two domains do not crowd out the others.
     let (mut moved, mut shedding) = (0, 0);
     for (_, index) in failed {
         let (id, service) = (ServiceId(index as u32), &topology.services[index]);
@@ -150,6 +156,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
                 steps: vec![ProtectionStep::SecondDomain(id, domain)],
             });
         }
+        // A service that refuses what it cannot serve does so already.
         let collapses = service.queue.unwrap_or_default() != Queue::Refuses;
         if service.utilization.is_some() && collapses && shedding < SERVICES {
             shedding += 1;
@@ -168,12 +175,14 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
 fn second_domain(topology: &Topology, service: &Service) -> Option<DomainId> {
     let replicas = service.replicas.as_ref().map_or(&[][..], |replica| &replica.domains);
     let only = match (service.domains.as_slice(), replicas) {
+        // Replicas may say where they run in place of the service.
         ([one], _) | ([], [one]) => *one,
         _ => return None,
     };
     let kind = &topology.domain(only).kind;
     let others = (0..topology.domains.len() as u32).map(DomainId).filter(|u32| *u32 != only);
     let mut alike = others.filter(|other| topology.domain(*other).kind == *kind);
+    // A domain within the present one, or around it, fails together with it.
     alike.find(|alike| !lies_within(topology, *alike, only) && !lies_within(topology, only, *alike))
 }
 
@@ -181,6 +190,7 @@ fn second_domain(topology: &Topology, service: &Service) -> Option<DomainId> {
 fn lies_within(topology: &Topology, inner: DomainId, outer: DomainId) -> bool {
     let outside = |id: &DomainId| topology.domain(*id).within;
     std::iter::successors(outside(&inner), outside)
+        // A hostile file may put a domain into itself.
         .take(topology.domains.len())
         .any(|id| id == outer)
 }
@@ -195,6 +205,7 @@ fn of_change(change: &Change, found: &mut Vec<ProtectionCandidate>) {
         add(AdviceKind::KillSwitch, what, ProtectionStep::KillSwitch);
     }
     let stages = change.rollout.as_ref().map_or(&[][..], |rollout| &rollout.stages);
+    // A first stage of 1% or less is as careful as the proposal.
     if stages.first().is_none_or(|first| first.exposure.get() > 0.01) {
         let what = "let 1% have the change first, and wait 10 min";
         add(AdviceKind::SmallerFirstStage, what, ProtectionStep::SmallerFirst);
@@ -206,6 +217,7 @@ fn of_change(change: &Change, found: &mut Vec<ProtectionCandidate>) {
             ProtectionStep::LongerBake,
         );
     }
+    // A gate that catches half already is as good as the proposal.
     if stages.iter().any(|stage| stage.bake.is_some() && stage.catch_probability.get() < 0.5) {
         let what = "compare old and new at the end of each stage, and stop what is worse";
         add(AdviceKind::Gate, what, ProtectionStep::Gate);

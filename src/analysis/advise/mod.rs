@@ -87,7 +87,10 @@ impl AdvisedState {
         to: u64,
         measure: TrialMeasure,
     ) -> Vec<f64> {
+        // Compiled anew for each protection: a step may change nodes, calls and traffic.
         let plan = compile(&self.topology, &self.change, settings.lasting);
+        // A protection may take a plan beyond what the Boolean engine can do, so a demand for that
+        // engine is not binding here.
         let engine = settings.engine_of_variants();
         let mut costs = Vec::new();
         Simulation::with_engine(&plan, settings.seed, engine).each_outcome(
@@ -97,7 +100,10 @@ impl AdvisedState {
                 let count = outcome.flows.len().max(1) as f64;
                 for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
                     let of = outcome.flows.iter().map(|flow| match measure {
+                        // With no rate to weigh them by, all flows count alike.
                         TrialMeasure::Share => flow.share[trial] / count,
+                        // A flow without a rate loses orders that cannot be counted; as zero it
+                        // leaves the sum to the others.
                         TrialMeasure::Orders if flow.lost[trial].is_nan() => 0.0,
                         TrialMeasure::Orders => flow.lost[trial],
                     });
@@ -137,12 +143,15 @@ pub fn find_advice(
 ) -> Advice {
     let has_rates = topology.flows.iter().any(|flow| flow.rate.is_some());
     let measure =
+        // Without time nothing is lost per minute, so shares are compared instead.
         if has_rates && !change.is_moment() { TrialMeasure::Orders } else { TrialMeasure::Share };
     let base = AdvisedState { topology: topology.clone(), change: change.clone() };
     let pool = CandidatePool { base: &base, settings, measure, costs: wanted.costs, progress };
     let plan = compile(topology, change, settings.lasting);
     let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
     let mut tally = Tally::new(&plan);
+    // The trials of the screening are not used again for estimates: the choice would flatter
+    // itself.
     simulation.run_trials(0..SCREEN, &mut tally, &Silent);
     let passed = candidates::passed_dependencies(topology, &tally);
     let unseen = passed.len().saturating_sub(KEPT);
@@ -153,6 +162,7 @@ pub fn find_advice(
     let (offered, saving) = pool.screen_candidates(all);
     // The gate may ask for what saves little or nothing, so it is offered more.
     let kept = offered[..saving.min(KEPT)].to_vec();
+    // All intervals hold at once: each of them gets its part of the error (Bonferroni).
     let comparisons = kept.len() + STEPS;
     let z = normal_quantile(1.0 - (1.0 - CONFIDENCE) / (2.0 * comparisons as f64));
     let trials = match settings.stop {
@@ -171,6 +181,7 @@ pub fn find_advice(
         progress.trials_done(trials);
     }
     let noise: Vec<NoiseReport> =
+        // What may save nothing is named without a figure, which would look like a saving.
         alone.iter().filter(|alone| alone.saved.low <= 0.0).map(noise_report).collect();
     alone.retain(|alone| alone.saved.low > 0.0);
     alone.arrange_by(|a, b| b.saved_per_cost.value.total_cmp(&a.saved_per_cost.value));
@@ -262,8 +273,11 @@ impl SavingEstimate<'_> {
         let AdvisedState { topology, change } = state;
         let mut paired = Paired::default();
         for (before, after) in before.iter().zip(after) {
+            // Both sides had the same draws, so the difference varies less than either side does.
             paired.add_trial(*after, *before);
         }
+        // `Paired` gives 95% for one comparison; here the intervals must hold for all of them
+        // together.
         let (saved, wider) = (paired.mean_difference(), self.z / Z975);
         let end = |end: f64| saved.value + (end - saved.value) * wider;
         let saved = Difference { value: saved.value, low: end(saved.low), high: end(saved.high) };

@@ -38,6 +38,7 @@ impl CandidatePool<'_> {
     ) -> Vec<f64> {
         let before: f64 = from.trial_losses(self.settings, 0, trials, self.measure).iter().sum();
         let saved = |steps: &Vec<ProtectionStep>| {
+            // A search that was cancelled must end soon; its result is marked as partial.
             if self.progress.is_cancelled() {
                 return 0.0;
             }
@@ -117,6 +118,7 @@ impl CandidatePool<'_> {
         let mut done: Vec<ProtectionStep> = Vec::new();
         while taken.len() < STEPS && !self.progress.is_cancelled() {
             for protection in &mut left {
+                // Steps that are taken already cost nothing once more.
                 protection.steps.retain(|step| !done.contains(step));
             }
             left.retain(|protection| !protection.steps.is_empty());
@@ -126,12 +128,14 @@ impl CandidatePool<'_> {
             let worth = |at: usize| saved[at] / left[at].total_cost(self.costs);
             let best = (0..left.len())
                 .filter(|len| saved[*len] > SLACK)
+                // Of equal ones the first is taken, so that the result is always the same.
                 .max_by(|a, b| worth(*a).total_cmp(&worth(*b)).then(b.cmp(a)));
             let Some(best) = best else { break };
             let protection = left.remove(best);
             let next = state.with_steps(&protection.steps);
             let losses = next.trial_losses(self.settings, SCREEN, estimate.end, self.measure);
             let advice = estimate.advice_report(&state, &protection, &now, &losses);
+            // The best by few trials may save nothing for certain; then none after it does either.
             if advice.saved.low <= 0.0 {
                 break;
             }

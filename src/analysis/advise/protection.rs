@@ -26,6 +26,7 @@ pub(super) struct ProtectionCandidate {
 impl ProtectionCandidate {
     /// Returns the cost of all its steps.
     pub(super) fn total_cost(&self, costs: &Costs) -> f64 {
+        // Each step is paid for: a fallback that needs a timeout costs both.
         self.steps.iter().map(|step| costs.cost_of(step.advice_kind().as_str(), &self.at)).sum()
     }
 }
@@ -124,6 +125,7 @@ impl ProtectionStep {
             }
             Self::SecondDomain(service, domain) => {
                 let service = &mut topology.services[service.0 as usize];
+                // A service may state its domains at its replicas alone.
                 if !service.domains.is_empty() && !service.domains.contains(&domain) {
                     service.domains.push(domain);
                     service.domains.sort();
@@ -132,6 +134,7 @@ impl ProtectionStep {
                     && replicas.domains.len() == 1
                 {
                     replicas.domains.push(domain);
+                    // In two domains there must be as many replicas in each as there were before.
                     replicas.count = replicas.count.saturating_mul(2);
                 }
             }
@@ -155,6 +158,7 @@ impl ProtectionStep {
                     half_delay(defaults::detection_delay(change)),
                     half_delay(defaults::detection_corrupt(change)),
                 );
+                // The delay of wrong answers matters only where there can be any.
                 let lies = may_be_corrupt(change);
                 let get_or_insert = change.detection.get_or_insert_with(Detection::default);
                 get_or_insert.delay = Some(delay);
@@ -185,6 +189,7 @@ impl ProtectionStep {
             stages: vec![whole],
             strategy: None,
         });
+        // The stages are changed, so the name of the strategy no longer stands for them.
         rollout.strategy = None;
         let last = rollout.stages.len() - 1;
         match self {
@@ -204,7 +209,9 @@ impl ProtectionStep {
                 }
             }
             _ => {
+                // The last stage is the whole rollout, and nothing follows its bake.
                 for stage in &mut rollout.stages[..last] {
+                    // A stage without a bake gets one, which three times nothing would not give.
                     let bake = stage.bake.map_or(FIRST.1.get(), |item| item.get() * 3.0);
                     stage.bake = Seconds::new(bake);
                 }
@@ -301,6 +308,7 @@ pub(super) fn written_at(topology: &Topology, at: usize) -> (Caller, usize) {
     let (caller, _) = topology.declared_dependencies().nth(at).expect("a dependency as written");
     (
         caller,
+        // Dependencies are listed by caller, so their number within it is how many came before.
         topology.declared_dependencies().take(at).filter(|(other, _)| *other == caller).count(),
     )
 }

@@ -60,6 +60,8 @@ pub(super) fn find_smallest_set(
     estimate: &SavingEstimate<'_>,
 ) -> SearchResult {
     let search = SetSearch { pool, until, offered };
+    // The verdict without protections comes first: if it lets the change through, nothing is
+    // needed.
     let at_first = search.judge_set(&[], pool.settings.seed, until.gate.max_trials);
     let (set, verdict, judged) = if at_first.decision == Decision::Proceed {
         (Vec::new(), at_first.clone(), 1)
@@ -70,6 +72,7 @@ pub(super) fn find_smallest_set(
     let (mut steps, mut told) = (Vec::new(), Vec::new());
     let (mut state, mut now) = (pool.base.clone(), before.to_vec());
     for at in &set {
+        // What earlier parts of the set do already must not be paid for twice.
         let protection = search.without_earlier_steps(&set, *at);
         let next = state.with_steps(&protection.steps);
         let losses = next.trial_losses(pool.settings, SCREEN, estimate.end, pool.measure);
@@ -132,8 +135,10 @@ impl SetSearch<'_> {
                 let (set, verdict) = self.prune_set(set, verdict, &mut judged);
                 return (set, verdict, judged);
             }
+            // The nearest set goes on; a search of all sets would take ages.
             grown.arrange_by_key(|grown| self.distance_and_cost(grown));
             match grown.into_iter().next() {
+                // Without progress further steps would only add costs.
                 Some(next) if verdict_distance(&next.1) < verdict_distance(&now.1) => now = next,
                 _ => break,
             }
@@ -148,6 +153,7 @@ impl SetSearch<'_> {
         passing.arrange_by(|a, b| {
             self.cost_of(&a.0).total_cmp(&self.cost_of(&b.0)).then(a.0.cmp(&b.0))
         });
+        // A few candidates for confirmation are enough: each costs two full judgements.
         for (set, _) in passing.into_iter().take(CONFIRMED) {
             *judged += 1;
             if let Some(verdict) = self.passing_verdict(set) {
@@ -160,6 +166,7 @@ impl SetSearch<'_> {
     fn passing_verdict(&self, set: &[usize]) -> Option<Verdict> {
         let (seed, most) = (self.pool.settings.seed, self.until.gate.max_trials);
         let verdict = self.judge_set(set, seed, most);
+        // Draws that chose the set favour it, so it must pass with others as well.
         let again = || self.judge_set(set, seed ^ OTHER, most).decision == Decision::Proceed;
         (verdict.decision == Decision::Proceed && again()).then_some(verdict)
     }
@@ -184,6 +191,7 @@ impl SetSearch<'_> {
     }
 
     fn judge_all(&self, sets: Vec<Vec<usize>>) -> Vec<Judged> {
+        // Hundreds of sets are compared, so each gets fewer trials than the final judgement.
         let most = self.until.gate.max_trials.min(ROUGH);
         let verdicts = parallel::each_of(&sets, |set| {
             let is_wanted = !self.pool.progress.is_cancelled();
@@ -215,6 +223,7 @@ impl SetSearch<'_> {
 
     /// A protection of a set without the steps of those before it.
     fn without_earlier_steps(&self, set: &[usize], at: usize) -> ProtectionCandidate {
+        // The order of the set decides who pays for steps that two protections share.
         let before = set.iter().position(|set| *set == at).unwrap_or(0);
         let done = self.steps_of(&set[..before]);
         let mut protection = self.offered[at].clone();
@@ -230,6 +239,8 @@ impl SetSearch<'_> {
 
     /// The nearer to passing the smaller; of equal ones what is cheaper, by thousandths.
     fn distance_and_cost(&self, judged: &Judged) -> (Distance, u64, Vec<usize>) {
+        // Costs are compared as whole thousandths, since a key of an order cannot be a floating
+        // point number.
         #[expect(clippy::cast_sign_loss, reason = "costs are above 0")]
         let cost = (self.cost_of(&judged.0) * 1e3) as u64;
         (verdict_distance(&judged.1), cost, judged.0.clone())

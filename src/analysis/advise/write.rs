@@ -45,6 +45,7 @@ impl Advice {
     /// Writes its steps into the files. A step that cannot be written so that it reads back as
     /// what was simulated is left out, and said.
     pub fn write_files(&self, texts: FileTexts<'_>) -> WrittenFiles {
+        // An incident holds both in one file, where all edits must go.
         let is_one = texts.topology.is_some() && texts.topology == texts.change;
         let mut topology = FileDraft::new(texts.topology, "topology");
         let mut change = FileDraft::new(texts.change.filter(|_| !is_one), "change");
@@ -69,6 +70,7 @@ fn write_protection(
     drafts: [&FileDraft; 2],
     is_one: bool,
 ) -> Result<([FileDraft; 2], AdvisedState), String> {
+    // All or nothing: a protection of which one step cannot be written is not written at all.
     let [mut topology, mut change] = drafts.map(Clone::clone);
     let mut next = state.clone();
     for step in steps {
@@ -76,9 +78,12 @@ fn write_protection(
         let draft = if file == File::Topology || is_one { &mut topology } else { &mut change };
         let held = if file == File::Topology { "topology" } else { "change" };
         draft.apply_edits(&edits, held).map_err(|refusal| refusal.to_string())?;
+        // Each step is written for what the steps before it made of the files.
         next = next.with_steps(&[*step]);
     }
     let changes = if is_one { &topology } else { &change };
+    // The written text is read again and must give the same model, as the last defence against a
+    // wrong edit.
     if topology.reads_as(&next.topology) && changes.reads_as_change(&next) {
         return Ok(([topology, change], next));
     }
@@ -242,6 +247,7 @@ impl ProtectionStep {
             let value = format!("{{ {routing}stages: [{}] }}", stages.join(", "));
             vec![set_key(Vec::new(), "rollout", value, None)]
         };
+        // A named strategy has no stages in the file that could be edited.
         let Some(rollout) = change.rollout.as_ref().filter(|rollout| rollout.strategy.is_none())
         else {
             return whole();
@@ -255,6 +261,8 @@ impl ProtectionStep {
         let mut edits = Vec::new();
         for (index, (stage, wanted)) in rollout.stages.iter().zip(&wanted.stages).enumerate() {
             let at = || [path.as_slice(), &[At::Item(index)]].concat();
+            // Only keys that differ are written, so that the rest of the stage stays as a person
+            // wrote it.
             if let Some(bake) = wanted.bake.filter(|_| wanted.bake != stage.bake) {
                 edits.push(set_key(at(), "bake", bake.to_string(), Some("exposure")));
             }

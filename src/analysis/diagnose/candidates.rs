@@ -68,10 +68,14 @@ pub(super) fn prior_probabilities(
             .filter(|availability| *availability > 0.0)
     };
     let known: Vec<f64> = all.iter().filter_map(|item| stated(item.on)).collect();
+    // Components without a stated availability get the mean of the others, so that none is
+    // impossible.
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
     let weight = |candidate: &BreakCandidate| {
+        // A component does not become likelier because more of its modes are simulated.
         let modes = all.iter().filter(|item| item.on == candidate.on).count() as f64;
         let component = match prior {
+            // Where no component states an availability all of them are alike.
             PriorKind::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
             PriorKind::Stated | PriorKind::Equal => 1.0,
         };
@@ -97,6 +101,7 @@ impl BreakCandidate {
         if lasting.is_some() {
             return moment;
         }
+        // In the course of time the default delays end the break, as they would in an incident.
         Change {
             detection: Some(Detection {
                 alert_threshold: Share::new(crate::model::defaults::ALERT_THRESHOLD),

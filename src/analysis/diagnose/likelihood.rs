@@ -64,6 +64,7 @@ impl ObservedEvidence<'_> {
         let item = &outcome.units[self.unit_index(outcome, unit)];
         let failed = item.failed >> trial & 1 == 1;
         let degraded = item.degraded >> trial & 1 == 1;
+        // A failed unit is degraded as well in the outcome, and here it has one state.
         usize::from(degraded || failed) + usize::from(failed)
     }
 
@@ -105,6 +106,8 @@ impl ObservedEvidence<'_> {
                 firsts.extend(of_unit.map(|of_unit| of_unit.first));
             }
         });
+        // Logarithms are added from the largest: the chances themselves are too small for floating
+        // point.
         let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mean = logs.iter().map(|log| libm::exp(log - top)).sum::<f64>() / logs.len() as f64;
         top + libm::log(mean) + self.in_order(&timed, firsts)
@@ -124,6 +127,7 @@ impl ObservedEvidence<'_> {
         let pairs = timed.windows(2).zip(medians.windows(2));
         let differ = pairs.filter(|(seen, _)| seen[0].from != seen[1].from);
         let chance = differ.map(|(_, medians)| match () {
+            // Medians closer than a second give no order.
             () if medians[0] + 1.0 < medians[1] => 1.0 - WRONG_ORDER,
             () if medians[1] + 1.0 < medians[0] => WRONG_ORDER,
             () => 0.5,
@@ -134,6 +138,7 @@ impl ObservedEvidence<'_> {
     /// The median of all trials; infinite where it does not fail in most.
     fn median_of(&self, mut firsts: Vec<f64>) -> f64 {
         firsts.sort_by(f64::total_cmp);
+        // A trial without the failure counts as one in which it comes last.
         let middle = usize::try_from(self.trials / 2).unwrap_or(usize::MAX);
         firsts.get(middle).copied().unwrap_or(f64::INFINITY)
     }
@@ -155,6 +160,7 @@ impl ObservedEvidence<'_> {
             }
         });
         let scale =
+            // Without any weight every state is as likely as the others.
             |sums: [f64; 3]| sums.map(|sum| if total > 0.0 { sum / total } else { 1.0 / 3.0 });
         sums.into_iter().map(scale).collect()
     }

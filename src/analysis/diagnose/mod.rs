@@ -73,10 +73,12 @@ pub fn diagnose_observation(
         settings,
         trials: trials_per_candidate(settings),
     };
+    // Components are ranked, and not modes: which one broke is what people ask.
     let ranked = rank_components(topology, &evidence, question.prior, progress);
     let leading: Vec<&RankedComponent> = ranked.iter().take(LEADING).collect();
     let agreeing = leading
         .iter()
+        // A component is judged by its most likely mode.
         .map(|leading| evidence.agreement_of(leading.best_mode()))
         .collect::<Vec<_>>();
     let told = ranked.iter().enumerate().map(|(place, component)| CandidateReport {
@@ -139,6 +141,7 @@ pub fn score_diagnoses(
         // Of several, the one that is found first.
         let found = ranked.iter().find(|ranked| triggers.contains(&ranked.name));
         let (rank, tied) =
+            // A trigger that is no candidate ranks behind all of them.
             found.map_or((ranked.len() as u64 + 1, 0), |item| (item.rank, item.tied));
         RankedReport {
             incident: case.incident.name.clone(),
@@ -162,6 +165,7 @@ pub fn score_diagnoses(
         scored: counted().count() as u64,
         first: counted().filter(|counted| counted.is_within(1)).count() as u64,
         first_three: counted().filter(|counted| counted.is_within(3)).count() as u64,
+        // Three guesses among n hit with 3/n: what a diagnosis is compared with.
         by_chance: counted().map(|counted| (3.0 / counted.candidates.max(1) as f64).min(1.0)).sum(),
         incidents,
     }
@@ -266,11 +270,13 @@ fn rank_components(
     let all = candidates::all_candidates(topology);
     let priors = candidates::prior_probabilities(topology, &all, prior);
     let logs = parallel::each_piece(all.len(), |item| {
+        // After a cancellation the rest gets no chance, and the report is marked as partial.
         if progress.is_cancelled() {
             return f64::NEG_INFINITY;
         }
         libm::log(priors[item]) + evidence.log_likelihood(all[item])
     });
+    // Weights are relative to the best, whose logarithm may be far below what `exp` can hold.
     let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> =
         logs.iter().map(|log| if top.is_finite() { libm::exp(log - top) } else { 0.0 }).collect();
@@ -279,6 +285,7 @@ fn rank_components(
     for (candidate, weight) in all.iter().zip(&weights) {
         let posterior = if sum > 0.0 { weight / sum } else { 0.0 };
         let name = candidates::name_of(topology, candidate.on);
+        // All candidates of one component stand side by side.
         match components.last_mut().filter(|component| component.name == name) {
             Some(known) => {
                 known.posterior += posterior;
@@ -298,10 +305,12 @@ fn rank_components(
             }),
         }
     }
+    // Components with equal chances are ordered by name, so that the report is always the same.
     components.arrange_by(|a, b| b.posterior.total_cmp(&a.posterior).then(a.name.cmp(&b.name)));
     let posteriors: Vec<f64> = components.iter().map(|component| component.posterior).collect();
     for component in &mut components {
         let own = component.posterior;
+        // Components in the same position have chances that differ only by rounding.
         let near = |other: &&f64| (**other - own).abs() <= SLACK * own.max(**other);
         let above = posteriors.iter().filter(|other| **other > own && !near(other)).count();
         component.rank = above as u64 + 1;

@@ -25,6 +25,7 @@ pub(super) fn find_next_looks(
 ) -> Vec<LookReport> {
     let leading = &ranked[..ranked.len().min(COMPONENTS)];
     let sum: f64 = leading.iter().map(|leading| leading.posterior).sum();
+    // With one component left nothing remains to be told apart.
     if leading.len() < 2 || sum <= 0.0 || progress.is_cancelled() {
         return Vec::new();
     }
@@ -38,6 +39,7 @@ pub(super) fn find_next_looks(
             .collect()
     });
     let units = topology.services.len() + topology.flows.len();
+    // What is seen already tells nothing new.
     let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|seen| seen.unit != *unit));
     let mut looks: Vec<(f64, usize)> = unseen
         .map(|unit| (mutual_information(&chances, &reports, unit), unit))
@@ -92,10 +94,12 @@ fn mutual_information(chances: &[f64], reports: &[Vec<[f64; 3]>], unit: usize) -
         within += chance * entropy_bits(of_units[unit]);
         marginal.iter_mut().zip(of_units[unit]).for_each(|(sum, unit)| *sum += chance * unit);
     }
+    // Rounding may give a tiny negative number where the report is the same for all.
     (entropy_bits(marginal) - within).max(0.0)
 }
 
 fn entropy_bits(of: [f64; 3]) -> f64 {
+    // 0 log 0 counts as 0.
     of.into_iter().filter(|of| *of > 0.0).map(|of| -of * libm::log2(of)).sum()
 }
 

@@ -26,6 +26,7 @@ impl Analysis {
         };
         // Half of what is allowed for each try.
         let half = Limits { steps: limits.steps / 2, ..limits };
+        // Everything includes events that never happen, which structural questions ask about.
         let everything = Exact::solve_plan(plan, Detail::Everything, half);
         let has_everything = everything.is_ok();
         let exact = everything.or_else(|_| Exact::solve_plan(plan, Detail::Drawn, half))?;
@@ -38,6 +39,7 @@ impl Analysis {
 /// share that counts as failed cannot fail its caller.
 fn all_or_nothing(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
+    // Without time and load the functions depend on draws alone.
     (plan.schedule, plan.lasting, plan.has_load) = (None, 0.0, false);
     plan.has_delays = false;
     for target in &mut plan.targets {

@@ -36,6 +36,7 @@ pub(super) fn find_cut_sets(
         }
         None => [None].into_iter().chain(ORDERS_TRIED.map(Some)).collect(),
     };
+    // The first order that fits into the limit is the largest that can be listed completely.
     let mut found = tried.into_iter().filter_map(|order| {
         solutions::find_cut_sets(function, &exact.variables, role, order, NODES_MAX).ok()
     });

@@ -83,15 +83,18 @@ pub(super) fn exact_importance(
     let function = &exact.units[unit].failed;
     let p = exact.probability(function);
     let derivatives = exact.derivatives(function);
+    // Conditioning walks the diagram once for each event.
     let is_small = function.nodes().len().saturating_mul(derivatives.len()) <= CONDITIONED_MAX;
     let mut reports = Vec::new();
     let mut replicas: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
     for (place, event) in exact.variables.events.iter().enumerate() {
         let q = exact.variables.chances[place];
         let kind = match event {
+            // A mode is no part by itself: its target is.
             ExactEvent::Mode(..) => continue,
             ExactEvent::Replica(replica) => {
                 let service = names.service_of_replica(*replica);
+                // Replicas of one service are one part, of which enough must fail together.
                 replicas.entry(service).or_default().push(place as u16);
                 continue;
             }
@@ -99,12 +102,14 @@ pub(super) fn exact_importance(
             other => part_kind(names.event_name(*other).0),
         };
         let birnbaum = derivatives[place];
+        // A part that changes nothing has no importance.
         if birnbaum == 0.0 {
             continue;
         }
         let (if_failed, if_works) = if is_small {
             conditional_probabilities(exact, function, &[place as u16])
         } else {
+            // P1 and P0 follow from the derivative, as P is linear in every chance.
             ((p + (1.0 - q) * birnbaum).min(1.0), (p - q * birnbaum).max(0.0))
         };
         let measured = Measured { value: birnbaum, low: None, high: None };
@@ -115,6 +120,7 @@ pub(super) fn exact_importance(
         let (if_failed, if_works) = conditional_probabilities(exact, function, &places);
         let needs = plan.services[service as usize].needs as usize;
         let chances = places.iter().map(|place| exact.variables.chances[usize::from(*place)]);
+        // The part has failed once fewer replicas are up than are needed.
         let q = at_least(places.len().saturating_sub(needs) + 1, chances);
         let birnbaum = if_failed - if_works;
         if birnbaum == 0.0 {
@@ -146,6 +152,7 @@ pub(super) fn at_least(limit: usize, chances: impl Iterator<Item = f64>) -> f64 
     let mut counts = vec![0.0; limit + 1];
     counts[0] = 1.0;
     for chance in chances {
+        // From the highest count down, so that each chance is added once.
         for count in (0..=limit).rev() {
             let stays = if count == limit { 1.0 } else { 1.0 - chance };
             let comes = if count == 0 { 0.0 } else { counts[count - 1] * chance };

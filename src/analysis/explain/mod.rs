@@ -60,6 +60,7 @@ pub fn explain_flows(
     let limits = if asked.exact { Limits::THOROUGH } else { USUAL };
     let values = exact::exact_values(&plan, limits);
     let values = match values {
+        // Where exact values are demanded, their lack is an error; otherwise trials answer.
         Err(obstacle) if asked.exact => return Err(obstacle),
         values => values,
     };
@@ -139,6 +140,7 @@ impl Inquiry<'_> {
     ) -> Vec<FlowExplained> {
         let names = EventNames::new(self.topology, self.change, self.plan);
         let analysis = Analysis::new(self.plan, limits);
+        // Following costs time for each node and trial, so large plans get fewer trials.
         let most = (FOLLOWED_NODES / self.plan.nodes.len().max(1) as u64).clamp(256, FOLLOWED);
         let trials = self.summary.trials.min(most);
         let ways =
@@ -150,6 +152,7 @@ impl Inquiry<'_> {
         let explained = flows.iter().zip(&ways).enumerate().map(|(place, (flow, ways))| {
             let cut_sets = match &analysis {
                 Ok(analysis) => {
+                    // Structural sets need the events that never happen by themselves.
                     let is_structural = !self.asked.has_change && analysis.has_everything;
                     let unit = first + *flow as usize;
                     cuts::find_cut_sets(analysis, &names, unit, self.asked.max_order, is_structural)

@@ -37,6 +37,7 @@ pub(super) fn origins_in_chunk(plan: &Plan, seed: u64, chunk: u64) -> Origins {
         .iter()
         .map(|domain| all_if(domain.during) | draws.bernoulli(domain.key, domain.unavailability))
         .collect();
+    // The order has every domain behind the one that it lies in.
     for domain in &plan.domain_order {
         let within = plan.domains[*domain as usize].within;
         if within != NONE {
@@ -46,10 +47,12 @@ pub(super) fn origins_in_chunk(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     }
     let both: Vec<u64> = anyway.iter().zip(&by_target).map(|(a, b)| a | b).collect();
     for service in 0..plan.services.len() as u32 {
+        // The same function gives both: with and without the domains that targets took down.
         let background = down_trials(plan, &draws, service, &anyway);
         let with_target = down_trials(plan, &draws, service, &both);
         for node in plan.nodes_of(service) {
             item.background[node as usize] = background;
+            // A node that is down anyway was not brought down by the change.
             item.target[node as usize] |= with_target & !background;
         }
     }
@@ -64,6 +67,7 @@ fn all_if(is_sure: bool) -> u64 {
 fn down_trials(plan: &Plan, draws: &ChunkDraws, service: u32, domains: &[u64]) -> u64 {
     let item = &plan.services[service as usize];
     let mut down = all_if(item.during) | draws.bernoulli(item.key, item.unavailability);
+    // A service in several domains is down only with all of them.
     if !item.domains.is_empty() {
         down |= item.domains.iter().fold(u64::MAX, |all, domain| all & domains[*domain as usize]);
     }

@@ -133,6 +133,8 @@ impl<'a> Chunk<'a> {
         let mut overloaded = vec![0; plan.nodes.len()];
         if plan.has_load {
             for (service, unit) in outcome.units.iter().take(plan.services.len()).enumerate() {
+                // A node that fails although nothing passed to it, and nothing began there, was
+                // overloaded.
                 for node in plan.nodes_of(service as u32) {
                     let through = plan.calls_of(&plan.nodes[node as usize]).iter();
                     let through =
@@ -156,6 +158,7 @@ impl<'a> Chunk<'a> {
         let bit = |mask: u64| mask >> trial & 1 == 1;
         let mut key = Vec::new();
         for item in self.outcome.dependencies.iter().filter(|dependency| bit(dependency.tried)) {
+            // The first protection that held is what the way shows.
             let held = item.held.iter().position(|held| bit(*held)).map_or(0, |guard| guard + 1);
             key.extend([item.dependency, held as u32 * 2 + u32::from(bit(item.passed))]);
         }
@@ -164,6 +167,7 @@ impl<'a> Chunk<'a> {
         }
         key.push(u32::from(is_failed));
         let here = self.marks.iter().filter(|(.., mask)| bit(*mask));
+        // Marks of origins must not equal any number of a dependency.
         key.extend(here.flat_map(|(kind, node, _)| [NONE - kind, *node]));
         key
     }
@@ -199,6 +203,7 @@ impl<'a> Chunk<'a> {
             else {
                 continue;
             };
+            // Only calls on the way to this flow matter.
             if known.caller == NONE || !is_leading[known.caller as usize] {
                 continue;
             }
@@ -210,6 +215,7 @@ impl<'a> Chunk<'a> {
         into.is_incomplete |= search.was_cut;
         let mut numbers: Vec<usize> =
             search.found.into_iter().filter_map(|way| into.way_number(way)).collect();
+        // Two members of a call may lead to the same way.
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -228,6 +234,7 @@ impl PathSearch<'_> {
     /// Follows failure back from a node; `after` is what comes after it, the end first.
     fn from(&mut self, node: u32, after: &mut Vec<u32>, held_by: Option<usize>) {
         self.steps += 1;
+        // The number of ways grows exponentially with parallel paths.
         if self.steps > STEPS || self.found.len() >= WAYS || after.len() >= LENGTH {
             self.was_cut = true;
             return;
@@ -245,6 +252,7 @@ impl PathSearch<'_> {
                 continue;
             }
             for member in plan.members_of(call) {
+                // A way through a cycle would never end.
                 if !after.contains(&member.node) {
                     self.from(member.node, after, held_by);
                 }

@@ -54,6 +54,7 @@ impl World {
         self.each_outcome(settings, trials, |outcome| {
             let first = outcome.units.len() - failures.len();
             for (masks, unit) in failures.iter_mut().zip(&outcome.units[first..]) {
+                // Lanes beyond the last trial hold no trial.
                 masks.push(unit.failed & outcome.valid);
             }
         });
@@ -84,6 +85,7 @@ fn loss_of(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
             .flows
             .iter()
             .map(|flow| flow.lost[trial])
+            // A flow without a rate loses orders that nobody can count.
             .filter(|flow| !flow.is_nan())
             .sum();
     }
@@ -113,6 +115,8 @@ fn affordable_variants(world: &World, trials: u64, least: usize) -> usize {
         world.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
     let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
     let size = (nodes + world.topology.declared_dependencies().count()) as u64;
+    // In a small system everything is affordable, and in a large one at least the most frequent
+    // parts.
     usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
 }
 
@@ -132,6 +136,7 @@ pub(super) fn sampled_importance(
     parts.truncate(affordable_variants(world, 2 * trials, PARTS));
     let left_out = (left_out - parts.len()) as u64;
     for part in parts {
+        // Both variants use the draws of the question, so only the part makes the difference.
         let failed = part.variant_with(world, true).flow_failures(settings, trials);
         let works = part.variant_with(world, false).flow_failures(settings, trials);
         let (kind, name, q) = part.part_name(world);
@@ -145,6 +150,7 @@ pub(super) fn sampled_importance(
                 both.map(|(a, b)| u64::from((a & !b).count_ones())).sum::<u64>()
             };
             let (more, less) = (only(&failed, &works), only(&works, &failed));
+            // A part that changed no trial would be a line of zeros.
             if more == 0 && less == 0 {
                 continue;
             }
@@ -178,6 +184,7 @@ fn parts_to_try(world: &World, summary: &Summary) -> Vec<TriedPart> {
         let often = summary.units[number].failed.p;
         parts.push((often, TriedPart::Service(number)));
         if service.replicas.is_some() {
+            // Replicas matter as often as their service does.
             parts.push((often, TriedPart::Replicas(number)));
         }
     }
@@ -206,6 +213,7 @@ impl TriedPart {
             Self::Service(number) => {
                 let component = Component::Service(ServiceId(number as u32));
                 world.change.during.retain(|during| *during != component);
+                // The stated availability gives way: the part fails for certain or never.
                 world.topology.services[number].availability = None;
                 if fails {
                     world.change.during.push(component);
@@ -323,6 +331,7 @@ pub(super) fn protection_reports(
                 .into_iter()
                 .find(|item| item.code() == protection)
                 .expect("one of them");
+            // Those beyond what is affordable are listed without a saving.
             let saved = (place < most).then(|| {
                 let mut without = world.clone();
                 protection.remove_from(dependency_mut(&mut without.topology, number));
@@ -346,6 +355,7 @@ pub(super) fn protection_reports(
         })
         .collect();
     let value = |protection: &ProtectionReport| {
+        // Without a saving a protection stands behind all that have one.
         protection.saved.map_or(f64::NEG_INFINITY, |saved| saved.value)
     };
     // Those that were not tried out stay last, those that held most first.
@@ -408,6 +418,7 @@ impl GuardKind {
             Self::Fallback => dependency.fallback.is_some(),
             Self::Soft => dependency.is_soft(),
             Self::Redundancy => {
+                // An `any_of` that needs all of its members protects nothing.
                 dependency.any_of && (dependency.needs as usize) < dependency.on.len()
             }
         }

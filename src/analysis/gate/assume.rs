@@ -44,11 +44,13 @@ pub(super) fn assume<'a>(
         Assumption::Stated => {}
         Assumption::Worst => {
             let unlimited = may_be_overloaded(topology, change);
+            // Capacity is unknown only where more than the normal load may come.
             for index in (0..unlimited.len()).filter(|index| unlimited[*index]) {
                 let service = &mut assumed.to_mut().services[index];
                 let promised = service
                     .replicas
                     .as_ref()
+                    // Without replicas nothing promises headroom.
                     .map_or(1.0, |replica| f64::from(replica.needs) / f64::from(replica.count));
                 service.utilization = Utilization::new(promised);
                 // No wait makes up for what is refused, in a single moment too.
@@ -76,6 +78,8 @@ pub(super) fn assume<'a>(
             if !impatient.is_empty() {
                 add_usual_timeouts(assumed.to_mut(), &impatient);
             }
+            // Pools of unknown use are taken for busy, since a pool that limits nothing can fail
+            // nobody.
             if !plan.unknown_pools.is_empty() {
                 assumed.to_mut().unknown_pools = UnknownPools::Busy;
             }
@@ -84,6 +88,7 @@ pub(super) fn assume<'a>(
             let patient = BTreeSet::from_iter(impatient_calls(topology, change, lasting));
             let assumed = assumed.to_mut();
             let declared = topology.declared_dependencies();
+            // Steps of flows come last in the list, and customers wait whatever is assumed.
             let of_services = declared.filter(|(by, _)| !matches!(by, Caller::Flow(_))).count();
             for (index, dependency) in dependencies_mut(assumed).take(of_services).enumerate() {
                 // A caller that can do nothing but fail is better off if it waits.
@@ -120,8 +125,10 @@ fn is_guessed_soft(dependency: &Dependency) -> bool {
 
 fn at_best(dependency: &mut Dependency, is_patient: bool) {
     if dependency.evidence == Some(Evidence::Assumed) {
+        // A dependency that is not there carries no failure.
         dependency.propagation = Share::ZERO;
     }
+    // A patient caller fails less without a timeout.
     if dependency.timeout == Timeout::Unstated && !is_patient {
         dependency.timeout = Timeout::After(defaults::USUAL_TIMEOUT);
     }

@@ -80,6 +80,7 @@ fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
     if targets(now) != targets(then) {
         said.push("the two changes do not have the same targets".to_owned());
     }
+    // Two versions may simulate the same file differently.
     if now.tool_version != then.tool_version {
         let (now, then) = (&now.tool_version, &then.tool_version);
         said.push(format!("they were simulated by different versions: {then} and {now}"));

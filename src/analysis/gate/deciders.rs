@@ -50,6 +50,7 @@ const SIMULATED: [DeciderInput; 5] = [
 
 /// Returns what would turn the verdict, nearest turning point first; `run` are the trials as stated.
 pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
+    // Without a target nothing can turn the verdict; without time most inputs mean nothing.
     if check.change.targets.is_empty() || check.change.is_moment() {
         return Vec::new();
     }
@@ -59,10 +60,12 @@ pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
         let mut fired = check.rules.iter().filter(|state| state.has_fired(verdict));
         fired.any(|state| state.taken == Assumption::Worst)
     };
+    // What is unknown decides if the verdict is milder without it.
     if stated < Decision::Stop && is_worst(Severity::Stop) {
         return vec![unknowns(stated)];
     }
     let mut variants =
+        // A third of the time: half of the trials again.
         Variants { check, base: stated, left: (run.tally.trials / 2).max(SPENT_LEAST) / TRIALS };
     let mut found: Vec<(f64, DeciderReport)> =
         failure_probability(check, &context, run, stated).into_iter().collect();
@@ -71,6 +74,7 @@ pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
         let simulated = SIMULATED.iter().filter_map(|input| variants.turning_point(*input));
         found.extend(simulated);
     }
+    // The nearest turning point is the likeliest to be reached.
     found.arrange_by(|a, b| a.0.total_cmp(&b.0));
     found.into_iter().take(NAMED).map(|(_, decider)| decider).collect()
 }
@@ -129,6 +133,8 @@ struct Variants<'a> {
 impl Variants<'_> {
     /// Simulates a variant; `None` where no more may be.
     fn decide(&mut self, change: &Change) -> Option<Decision> {
+        // The budget of simulations is counted, not timed, so that the same file always has the
+        // same deciders.
         self.left = self.left.checked_sub(1)?;
         let Check { topology, gate, settings, .. } = self.check;
         let plan = compile(topology, change, settings.lasting);
@@ -180,11 +186,13 @@ impl Known {
                 (defaults::detection_delay(change).median.get(), stated.is_none())
             }
             DeciderInput::Severity => {
+                // With several targets one severity is no input of the change.
                 let [target] = change.targets.as_slice() else { return None };
                 (target.severity.1.get(), change.places.severity.is_none())
             }
             DeciderInput::Exposure => (stage()?.exposure.get(), false),
             DeciderInput::CatchProbability => {
+                // A stage without a bake has no end at which a gate could look.
                 stage()?.bake?;
                 (stage()?.catch_probability.get(), false)
             }
@@ -203,6 +211,7 @@ impl Known {
         mut decide: impl FnMut(f64) -> Option<Decision>,
     ) -> Option<(f64, DeciderReport)> {
         for (end, is_below) in [(self.low, true), (self.high, false)] {
+            // A range may lie on one side of the value only.
             let is_beyond = if is_below { end < self.value } else { end > self.value };
             if !is_beyond {
                 continue;
@@ -213,6 +222,8 @@ impl Known {
             }
             let (mut inside, mut outside, mut verdict) = (self.value, end, verdict);
             for _ in 0..halvings {
+                // Most inputs are multiplied rather than added to, so the middle is taken of their
+                // logarithms where that exists.
                 let middle = if inside > 0.0 && outside > 0.0 {
                     libm::sqrt(inside * outside)
                 } else {
@@ -225,6 +236,7 @@ impl Known {
                     None => break,
                 }
             }
+            // Factors are compared, so that minutes and shares can be ordered together.
             let distance = libm::log(outside.max(1e-6) / self.value.max(1e-6)).abs();
             return Some((distance, self.report(outside, is_below, verdict)));
         }
@@ -288,6 +300,7 @@ fn with_value(change: &Change, input: DeciderInput, value: f64) -> Option<Change
         DeciderInput::Severity => {
             let target = changed.targets.first_mut()?;
             let low = target.severity.0.get().min(value);
+            // A lower end above the upper one would be no range.
             target.severity = (Share::new(low)?, as_share?);
         }
         DeciderInput::Exposure => {

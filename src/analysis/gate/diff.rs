@@ -43,6 +43,7 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
              or end each with NUL and add `--null`"
         ));
     }
+    // Files that belong to services, or are known to matter to none, leave nothing open.
     if diff.unmatched == 0 {
         return None;
     }

@@ -15,6 +15,7 @@ pub(super) fn doubts(
     tally: &Tally,
 ) -> Vec<String> {
     let mut found = Vec::new();
+    // A diff that touches nothing is judged by its files alone.
     if is_untouched(gate) {
         return found;
     }
@@ -29,6 +30,8 @@ pub(super) fn doubts(
     found.extend(gate.limits.iter().filter_map(|limit| toothless(topology, limit)));
     let is_default = gate.policy.is_some_and(|(_, is_default)| is_default);
     let of_policy = rules.iter().skip(gate.limits.len());
+    // A rule of the default policy may well fit nothing in a small topology; a rule that somebody
+    // wrote was meant to fit.
     let vacuous = of_policy.filter(|state| !is_default && state.is_vacuous());
     found.extend(vacuous.map(|state| {
         let name = &state.rule.name;
@@ -60,6 +63,8 @@ fn unknown_shipping(
 ) -> Option<String> {
     let touched = gate.diff?.services.first()?;
     let flows = &tally.units[tally.units.len() - topology.flows.len()..];
+    // A declared course in time says how it is shipped, and a flow that never fails makes it
+    // irrelevant.
     if !change.is_moment() || flows.iter().all(|flow| flow.caused.failed == 0) {
         return None;
     }

@@ -293,6 +293,7 @@ impl TrialFacts<'_> {
     fn anomalous_services(&self, count_of: fn(&Anomalies<u64>) -> u64) -> Value {
         let services = self.topology.services.iter().enumerate().zip(&self.tally.anomalies);
         let anomalous = services.filter(|((index, _), counts)| {
+            // An anomaly that the change does not even degrade is one of the topology.
             count_of(counts) > 0 && self.tally.units[*index].caused.degraded > 0
         });
         Value::texts(anomalous.map(|((_, service), _)| &*service.name))
@@ -393,6 +394,7 @@ impl TrialFacts<'_> {
                     (Basis::With, false) => (of(basis), ""),
                     (Basis::With, true) => {
                         let (with, without) = (of(Basis::With), of(Basis::Baseline));
+                        // Of rollouts, the share q breaks and the others are as without the change.
                         (with.times(q).plus(without.times(1.0 - q)), ".per_rollout")
                     }
                     (Basis::Baseline, _) => (of(basis), ".baseline"),
@@ -408,6 +410,7 @@ impl TrialFacts<'_> {
                 let Some((count, name)) = self.outage_count(flow, event) else {
                     return missing_outage();
                 };
+                // What cannot be hit is known exactly, without trials.
                 let ends = if self.is_reached(unit) {
                     self.share(count as f64, error)
                 } else {
@@ -426,6 +429,7 @@ impl TrialFacts<'_> {
     /// Returns the probability of a failure: the exact one, where it is known.
     fn unit_probability(&self, unit: Unit, basis: Basis, outcome: Outcome, error: f64) -> Ends {
         if basis == Basis::Caused && !self.is_reached(unit) {
+            // A bound of 3/n beside a certain zero would make rules undecided.
             return Ends::exact(0.0);
         }
         let tally = self.unit_tally(unit);
@@ -441,6 +445,7 @@ impl TrialFacts<'_> {
                 (tally.caused, self.exact.and_then(|all| all[self.unit_index(unit)].caused))
             }
         };
+        // Exact values have no interval, so a rule over them is decided at once.
         if let Some(exact) = exact {
             return Ends::exact(of_outcome(exact, outcome));
         }
@@ -532,6 +537,7 @@ impl TrialFacts<'_> {
         }
         let seconds = self.topology.flows[flow].objective().budget_minutes() * 60.0;
         let outage = &self.tally.flows[flow].outage;
+        // Each break counts for at most the whole budget.
         let used = outage.capped_sum(seconds) / seconds;
         let mean_minutes = outage.mean().unwrap_or(0.0) / 60.0;
         let path = format!("{}.budget.used", self.unit_path(unit));
@@ -560,6 +566,7 @@ impl TrialFacts<'_> {
     }
 
     fn share(&self, successes: f64, error: f64) -> Ends {
+        // Several rules ask for the same count, and its interval takes a search.
         let (low, high) = self.intervals.share(successes, self.tally.trials, error);
         Ends { low, value: successes / self.tally.trials.max(1) as f64, high }
     }
@@ -701,6 +708,7 @@ impl TrialFacts<'_> {
             (SourceField::Updated, Ok(updated), _) => Value::Timestamp(updated),
             (SourceField::AgeDays, _, None) => missing_now(),
             (SourceField::AgeDays, Ok(updated), Some(now)) => {
+                // An age counts whole days, as the date has no time.
                 Value::number(((now - updated) / SECONDS_PER_DAY).floor())
             }
         }
@@ -828,6 +836,7 @@ impl TrialFacts<'_> {
             Outcome::Degraded => (before.degraded, tally.degraded, "degraded"),
         };
         let now = self.share(count as f64, error);
+        // The ends farthest apart: the difference is wrong only if one of the two intervals is.
         let difference = Ends { low: now.low - high, value: now.value - p, high: now.high - low };
         difference.named(format!("delta.{}.{name}.p", self.unit_path(unit)), unit, Metric::Share)
     }

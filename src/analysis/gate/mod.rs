@@ -168,10 +168,12 @@ impl<'a> Check<'a> {
     ) -> T {
         let Self { topology, change, gate, settings, .. } = self;
         let simulation = Simulation::with_engine(&self.plan, settings.seed, settings.engine);
+        // The trials that were asked for are run once and serve the report too.
         let (tally, mut is_partial) =
             simulate::run_trials(&self.plan, &simulation, settings.stop, progress);
         let first = tally.trials;
         let needs_unknowns =
+            // Finding unknowns takes simulations of its own.
             (purpose == Purpose::Report && gate.explains) || rules::mention_unknowns(&self.rules);
         let unknowns = if needs_unknowns {
             let summary = summarize(&tally);
@@ -188,12 +190,14 @@ impl<'a> Check<'a> {
         };
         let is_compared = gate.single_points || gate.baseline.is_some();
         let points =
+            // Every service is broken once, so nobody pays for it who does not compare.
             is_compared.then(|| single_points::find_single_points(topology, settings.lasting));
         let context = Context {
             unknowns: &unknowns,
             single_points: points.as_deref().unwrap_or_default(),
             ..Context::new(topology, change, gate, settings)
         };
+        // A first look with more trials than allowed is still a look.
         let max_trials = gate.max_trials.max(first);
         let limits = (Assumption::Stated, max_trials);
         let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally, limits)];
@@ -206,6 +210,7 @@ impl<'a> Check<'a> {
         // What is not stated is only simulated where a rule that sees it could yet change the verdict.
         let assumed = rules::need_assumptions(&self.rules, floor)
             .then(|| assume::assume(topology, change, &self.plan, settings.lasting, gate.unknown))
+            // An assumption that changes nothing need not be simulated.
             .filter(|assumed| **assumed != *topology);
         if assumed.is_none() {
             rules::take_as_stated(&mut self.rules);
@@ -218,6 +223,7 @@ impl<'a> Check<'a> {
         if let (Some(topology), Some(plan), Some(simulation)) =
             (assumed.as_deref(), &assumed_plan, &assumed_simulation)
         {
+            // The assumed topology is expensive, and most rules are decided by a few of its trials.
             let stop = Stop::Trials(first.min(ASSUMED_FIRST));
             let (tally, is_cut) = simulate::run_trials(plan, simulation, stop, progress);
             is_partial |= is_cut;
@@ -230,6 +236,7 @@ impl<'a> Check<'a> {
         is_partial |= progress.is_cancelled();
         let assumed_checkpoints =
             runs.get(1).map(|run| run.checkpoints.clone()).unwrap_or_default();
+        // The first run is that of the topology as stated, which the report is about.
         let run = runs.swap_remove(0);
         then(Decided {
             check: &self,
@@ -286,6 +293,7 @@ impl Decided<'_> {
         let summary = summarize(&self.run.tally);
         let mut report =
             simulate::simulation_report(topology, change, settings, self.simulation, &summary);
+        // Exact values go into the report wherever they are cheap, whether a rule asks or not.
         simulate::add_exact(topology, change, plan, &mut report);
         report.partial = self.is_partial;
         report.example_trials =
@@ -294,6 +302,7 @@ impl Decided<'_> {
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
         report.assumptions.extend(touched.map(diff::assumption));
         let mut verdict = self.verdict();
+        // Deciders of a verdict that was cut short would explain an accident.
         if gate.explains && !self.is_partial {
             verdict.deciders = deciders::deciders(self.check, &self.run);
         }
@@ -303,6 +312,7 @@ impl Decided<'_> {
         report.single_points = self.points;
         report.baseline =
             gate.baseline.map(|baseline| baseline::compare(topology, &report, baseline));
+        // One change alone has nothing to interact with.
         if gate.changes.len() > 1 {
             report.together =
                 Some(together::compare(topology, gate.changes, settings, &report, progress));

@@ -105,10 +105,12 @@ pub(super) fn headroom(check: &Check<'_>, speaker: &Speaker<'_>, run: &Run<'_>) 
         let seconds = tally.flows[flow].outage.quantile(0.95)?;
         Some(seconds / 60.0 / topology.flows[flow].objective().budget_minutes())
     };
+    // Flows that no verdict depends on would hide the one that matters.
     let judged =
         (0..topology.flows.len()).filter(|flow| topology.is_judged(&topology.flows[*flow]));
     let (share, flow) = judged
         .filter_map(|flow| Some((share_of_budget(flow)?, flow)))
+        // Of equal flows the first one is named.
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1)))?;
     let name = &topology.flows[flow].name;
     if share <= 0.0 {

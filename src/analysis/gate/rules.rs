@@ -49,6 +49,7 @@ impl RuleState {
             .when
             .mentions(|when| matches!(when, Variable::Metastable | Variable::NeverRecovers));
         Self {
+            // All intervals of one rule hold at once with the stated error (Bonferroni).
             error: ERROR / (looks * comparisons.max(1)) as f64,
             is_final: !sees_rare_events,
             is_too_large: preview.is_too_large,
@@ -77,6 +78,7 @@ impl RuleState {
 
     /// Whether it could still raise a verdict that is certain to be at least `floor`.
     pub(super) fn could_raise(&self, floor: Option<Severity>) -> bool {
+        // A rule that asks for no more than is certain already cannot change the verdict.
         self.result() != Ternary::True && Some(self.rule.verdict) > floor
     }
 
@@ -84,6 +86,7 @@ impl RuleState {
     /// worst, so a rule that sees the worst is looked at in the cheaper run first.
     pub(super) fn is_seen_in(&self, assumption: Assumption) -> bool {
         match (self.unknown, assumption) {
+            // It is seen at worst only until it has fired as stated.
             (Assumption::Worst, Assumption::Stated) => self.taken == Assumption::Stated,
             (unknown, assumption) => unknown == assumption,
         }
@@ -107,6 +110,7 @@ impl RuleState {
     /// Evaluates it in a run, unless it is decided there for good.
     pub(super) fn evaluate(&mut self, facts: &dyn Facts, assumption: Assumption, trials: u64) {
         let is_decided = match self.result() {
+            // More trials cannot undo what fired: the interval holds at every checkpoint.
             Ternary::True => true,
             Ternary::False | Ternary::NoData => {
                 self.is_final && self.evaluation.is_some() && self.taken == assumption
@@ -180,6 +184,7 @@ fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
             ),
         ),
     };
+    // A limit is a rule like all others, so that one code evaluates both.
     let at_most = node(Expr::Number(limit.at_most));
     Rule {
         name,

@@ -41,6 +41,7 @@ impl<'a> Run<'a> {
         (assumption, max_trials): (Assumption, u64),
     ) -> Self {
         let checkpoints = vec![tally.trials];
+        // Exact values decide rules without trials, where they cost less than these.
         let exact = exact::exact_values(plan, Limits::CHEAP).ok();
         Self { topology, plan, simulation, exact, tally, assumption, max_trials, checkpoints }
     }
@@ -70,7 +71,10 @@ impl<'a> Run<'a> {
     /// Doubles the trials, up to the most that are allowed.
     fn double(&mut self, progress: &dyn Progress) {
         let done = self.tally.trials;
+        // Doubling keeps the number of checkpoints small, each of which takes a share of the error.
         let next = (done * 2).clamp(1, self.max_trials);
+        // Trials go on where they stopped, so that 2,000 trials are the same whether they were run
+        // at once or not.
         self.simulation.run_trials(done..next, &mut self.tally, &Offset { progress, done });
         self.checkpoints.push(next);
     }
@@ -159,6 +163,7 @@ impl<'a> Context<'a> {
 
 /// Returns what the verdict is at least: no rule that asks for no more needs another trial.
 pub(super) fn floor(rules: &[RuleState], is_doubtful: bool) -> Option<Severity> {
+    // A doubt asks for caution whatever the rules say.
     let fired = rules.iter().filter(|state| state.has_fired(Severity::Caution));
     let doubtful = is_doubtful.then_some(Severity::Caution);
     fired.map(|state| state.rule.verdict).max().max(doubtful)
@@ -178,6 +183,7 @@ pub(super) fn decide(
         // first need not be asked there.
         for index in 0..runs.len() {
             let floor = floor(rules, is_doubtful);
+            // Only rules that could still change the verdict get more trials.
             let is_needed = rules.iter().any(|state| {
                 state.needs_trials() && state.could_raise(floor) && last_run(state, runs) == index
             });

@@ -36,6 +36,7 @@ impl Speaker<'_> {
     pub(super) fn claim(&self, comparison: &Comparison) -> Option<Claim> {
         let figure = comparison.figure.figure.as_deref()?;
         let value = comparison.figure.value;
+        // The sentence names flows and services; a figure without one is named by its path.
         let text = self
             .sentence(figure, value)
             .unwrap_or_else(|| format!("{} is {}", figure.path, show(value, figure.metric)));
@@ -123,6 +124,7 @@ impl Speaker<'_> {
                 if left == "0" {
                     format!("{name} loses outage minutes with nothing left of its {budget}")
                 } else if self.is_spent(flow) {
+                    // Where something was spent before, the limit is what is left of the budget.
                     format!("{name} loses more than the {left} outage minutes left of its {budget}")
                 } else {
                     format!("{name} loses more than its {budget} of {left} outage minutes")
@@ -184,6 +186,7 @@ pub(super) fn show(value: f64, metric: Metric) -> String {
 
 /// Returns how much of something a share is: `9.3% of`, `12.6 times`.
 pub(super) fn times(share_of: f64) -> String {
+    // A percentage above 200 is harder to read than a factor.
     if share_of < 2.0 {
         format!("{} of", share(share_of))
     } else {
@@ -208,6 +211,7 @@ pub(super) fn number(value: f64) -> String {
         _ => return group_digits(&format!("{value:.0}")),
     };
     let text = format!("{value:.digits$}");
+    // Zeros at the end would claim a precision that three digits do not have.
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {

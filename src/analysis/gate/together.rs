@@ -59,9 +59,11 @@ pub(super) fn compare(
         let lost = summaries.iter().map(|summary| Some(summary.flows[index].as_ref()?.lost.mean));
         Some(InteractionReport {
             name: flow.name.clone(),
+            // If they did not interact, the flow would work only where it works under each of them.
             independent: 1.0 - units.iter().map(|unit| 1.0 - unit.p).product::<f64>(),
             alone: units,
             together: flow.failed,
+            // A sum of which one part is unknown is unknown.
             orders_lost_alone: lost.collect::<Option<Vec<f64>>>().unwrap_or_default(),
             orders_lost_together: flow.orders_lost.as_ref().map(|orders_lost| orders_lost.mean),
         })

@@ -43,6 +43,7 @@ pub(super) fn verdict(
         _ if is_untouched(gate) => Decision::Proceed,
         Some(Severity::Stop) => Decision::Stop,
         Some(Severity::Caution) => Decision::Caution,
+        // Undecided is never taken for safe.
         None if undecided => Decision::Caution,
         None => Decision::Proceed,
     };
@@ -54,6 +55,7 @@ pub(super) fn verdict(
     let rule_reports: Vec<RuleReport> =
         rules.iter().map(|state| rule_report(&speaker, state)).collect();
     // What cannot change the verdict any more is not worth a line.
+    // A rule that fired is a reason even where a stronger one decides.
     let matters = |state: &&RuleState| state.result() == Ternary::True || state.could_raise(floor);
     let of_limits = limits.iter().zip(limit_reports.iter().map(|report| &report.reason));
     let of_rules = rules.iter().zip(rule_reports.iter().map(|report| &report.reason));
@@ -130,6 +132,7 @@ fn limit_report(speaker: &Speaker<'_>, rule_state: &RuleState, limit: &Limit) ->
         limit: limit.at_most,
         value: figure.map(|figure| figure.value),
         low: figure.map(|figure| figure.low),
+        // An interval without an upper end has none in the report.
         high: figure.map(|figure| figure.high).filter(|high| high.is_finite()),
         outcome: match outcome(rule_state) {
             RuleOutcome::Fired => LimitOutcome::Exceeded,
@@ -159,6 +162,7 @@ fn rule_report(speaker: &Speaker<'_>, rule_state: &RuleState) -> RuleReport {
     let reason = rule_reason(speaker, rule_state, &figures);
     let mut reports: Vec<MetricReport> =
         figures.into_iter().map(|figure| figure_report(speaker.topology, figure)).collect();
+    // One figure may be compared several times in a rule.
     reports.dedup();
     reports.truncate(FIGURES);
     RuleReport {
@@ -194,6 +198,7 @@ fn figure_report(topology: &Topology, item: &Comparison) -> MetricReport {
         Some(Unit::Service(service)) => (None, Some(topology.services[service].name.clone())),
         None => (None, None),
     };
+    // JSON has no infinity.
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
     MetricReport {
         name: item.figure.figure.as_deref().map(|figure| figure.path.clone()).unwrap_or_default(),

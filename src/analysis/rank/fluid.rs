@@ -20,6 +20,7 @@ const WIDE: usize = 8;
 /// Returns the impact of each origin.
 pub(super) fn fluid_impacts(work: &Work<'_>) -> Vec<Impact> {
     let has_own_plan = |origin: &Origin| matches!(origin, Origin::Dependency(_));
+    // A dependency has a plan of its own, so origins of that kind cannot share one.
     if is_random(work.plan) || work.origins.iter().any(has_own_plan) {
         one_by_one(work)
     } else {
@@ -41,6 +42,7 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
             .map(|origin| certain_target(target_of(work, *origin), mode_of(work, *origin)));
         let change = Change::from_targets("rank", targets.collect());
         let mut plan = compile(work.topology, &change, work.settings.lasting);
+        // Each trial breaks the target of its own number.
         plan.rotate_targets = true;
         let outcomes = outcomes_of(&plan, work, &(0..origins.len() as u64));
         let toll = |(trial, origin): (usize, &Origin)| {
@@ -80,6 +82,7 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
     let mut first = 0;
     while first < work.trials && !work.progress.is_cancelled() {
         let trials = first..work.trials.min(first + WINDOW);
+        // The trials without a break are computed once for all origins.
         let anyway = outcomes_of(work.plan, work, &trials);
         let of_origin = |origin: &Origin| {
             if work.progress.is_cancelled() {
@@ -89,6 +92,8 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
             impact_beyond(work, origin.own_service(), &outcomes_of(&plan, work, &trials), &anyway)
         };
         let found = parallel::each_of(work.origins, of_origin);
+        // An origin without trials was cut short: the window is left out for all of them, so that
+        // their trials stay equal.
         if found.iter().any(|toll| toll.trials == 0) {
             break;
         }
@@ -160,11 +165,13 @@ fn plan_of(work: &Work<'_>, origin: Origin) -> Plan {
 
 /// Lets all calls of a dependency go to a service.
 fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
+    // The node in between takes the place of what was called.
     let node = plan.services[to as usize].node;
     let calls = plan.calls.iter().filter(|call| call.dependency == dependency);
     for member in calls.flat_map(|call| call.members.clone()) {
         let member = &mut plan.members[member as usize];
         let before = std::mem::replace(&mut member.node, node);
+        // Caches and buffers need to know since when it has been failing.
         plan.nodes[node as usize].tracks_failing_since |=
             plan.nodes[before as usize].tracks_failing_since;
     }
@@ -261,6 +268,7 @@ fn add_outcome(
     valid: u64,
 ) {
     toll.trials += u64::from(valid.count_ones());
+    // Flows are the last units of an outcome.
     let first = |outcome: &Outcome| outcome.units.len() - outcome.flows.len();
     for flow in 0..plan.flows.len() {
         let with = &outcome.units[first(outcome) + flow];
@@ -283,6 +291,7 @@ fn add_outcome(
             if is_new(with, anyway.units[first(anyway) + flow].failed) {
                 flows += 1.0;
             }
+            // The change may help a flow in some trial, which is no loss.
             let share = outcome.flows[flow].share[trial] - anyway.flows[flow].share[trial];
             if !item.rate.is_nan() && share > 0.0 {
                 orders += item.rate * share;
