@@ -33,6 +33,7 @@ impl Action {
     pub fn ends_cause(&self) -> bool {
         match self.action {
             ActionKind::Rollback | ActionKind::Fix => true,
+            // Without a target it is the change that is switched off.
             ActionKind::Disable => self.target.is_none(),
             _ => false,
         }
@@ -166,6 +167,7 @@ fn decode_until(
     kind: Option<ActionKind>,
 ) -> Option<Seconds> {
     let until = field.duration()?;
+    // What is restarted or mended has no state to go back to.
     if matches!(kind, Some(ActionKind::Restart | ActionKind::Rollback | ActionKind::Fix)) {
         field.report_problem(
             Code::Conflict,
@@ -187,6 +189,7 @@ fn decode_until(
 
 /// The rules of an automation: one, or a list of them.
 pub(crate) fn decode_automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automation> {
+    // One rule is what most automations have, and needs no list.
     if field.is_mapping() {
         return decode_automation(field, names).into_iter().collect();
     }
@@ -200,8 +203,10 @@ fn decode_automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> 
     let kind = mapping.require("action", "restart").and_then(|field| field.word(&ActionKind::ALL));
     let target = match mapping.get("target") {
         Some(field) => names.resolve_service(&field),
+        // An automation usually acts on what it looks at.
         None => watches,
     };
+    // Without a time between them, all actions would fall into one moment.
     if mapping.get("at_most").is_some() && mapping.get("every").is_none() {
         mapping.report_missing("needs `every` with `at_most`", "every: 5m");
     }
@@ -214,6 +219,7 @@ fn decode_automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> 
             .unwrap_or_else(|| Share::new(FAILING).expect("a share")),
         lasting: mapping.get("for").and_then(|field| field.duration()).unwrap_or_default(),
         share: mapping.get("share").and_then(|field| field.share()),
+        // Without `every` there is no next time.
         at_most: times.unwrap_or(if every.is_some() { AT_MOST } else { 1 }),
         every: every.unwrap_or_default(),
         keep: mapping.get("keep").and_then(|field| field.duration()).unwrap_or(KEEP),

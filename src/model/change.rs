@@ -241,6 +241,7 @@ impl Delay {
     /// Returns the standard deviation of the logarithm.
     pub(crate) fn sigma(self) -> f64 {
         let (median, p95) = (self.median.get(), self.p95.get());
+        // A p95 at or below the median is a delay that does not vary.
         if median > 0.0 && p95 > median { libm::log(p95 / median) / Self::Z95 } else { 0.0 }
     }
 
@@ -383,10 +384,12 @@ impl Change {
     /// The target whose drawn mode is that of all services that the change hits; `None` where each
     /// draws its own.
     pub fn mode_drawn_for(&self) -> Option<&Target> {
+        // Domains can only be down, so no mode is drawn for them.
         let mut of_services =
             self.targets.iter().filter(|target| matches!(target.on, TargetRef::Node(_)));
         let first = of_services.next()?;
         let is_one_cause =
+            // Targets with modes of their own cannot share one draw.
             !self.independent && of_services.all(|of_service| of_service.modes == first.modes);
         is_one_cause.then_some(first)
     }
@@ -421,6 +424,7 @@ impl Change {
     /// that no longer counts against any budget.
     #[must_use]
     pub fn with_default_horizon(mut self, topology: &Topology) -> Self {
+        // A horizon that was stated is kept, even where it is shorter.
         if self.places.horizon.is_none() {
             self.horizon = topology.longest_window();
         }
@@ -430,6 +434,7 @@ impl Change {
     /// Whether it is a single moment: it says nothing of rollout, detection, rollback or
     /// what operators do.
     pub fn is_moment(&self) -> bool {
+        // Whatever takes time makes it more than a moment.
         self.rollout.is_none()
             && self.detection.is_none()
             && self.rollback.is_none()

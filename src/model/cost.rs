@@ -100,6 +100,8 @@ fn decode_costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Co
     let name = mapping.get("costs").and_then(|field| field.title());
     let default = mapping.get("default").map_or(Some(1.0), |field| field.amount());
     let example = "[{ kind: fallback, cost: 5 }]";
+    // Read before the limit is checked, so that the diagnostic can point at the first entry too
+    // many.
     let items: Vec<Field<'_>> = mapping.require("protections", example)?.items().collect();
     if items.len() > COSTS_MAX {
         let message = format!("this file has {} entries", items.len());
@@ -116,6 +118,8 @@ fn decode_costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Co
         .zip(&items)
         .filter_map(|(cost, item)| cost.as_ref().map(|cost| ((&cost.kind, &cost.at), item)))
         .collect();
+    // Sorted, equal entries stand side by side, and 10,000 of them are not compared with each
+    // other.
     named.arrange_by_key(|(name, _)| *name);
     for pair in named.windows(2) {
         if let [(name, _), (again, field)] = pair
@@ -129,6 +133,8 @@ fn decode_costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Co
     Some(Costs {
         name: name?,
         default: default?,
+        // One wrong entry is reported; a list without it would have other costs than the person
+        // meant.
         protections: read.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -148,8 +154,10 @@ fn decode_cost(item: &Field<'_>, places: Option<&[String]>) -> Option<Cost> {
 /// A place with single blanks around the `>`.
 fn decode_place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
     let text = field.str()?;
+    // `a>b` and `a > b` mean the same place.
     let named: Vec<&str> = text.split('>').map(str::trim).collect();
     let named = named.join(" > ");
+    // Without a topology no place is known, and none is refused.
     if let Some(places) = places
         && !places.contains(&named)
     {

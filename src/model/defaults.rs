@@ -91,6 +91,7 @@ pub fn time_to_repair(stated: Option<Delay>) -> Delay {
 /// Returns the assumptions made about this change, in sentences for the reader of a report.
 pub fn default_assumptions(change: &Change) -> Vec<String> {
     let mut said = Vec::new();
+    // A single moment has no detection and no rollback.
     if change.is_moment() {
         return said;
     }
@@ -108,6 +109,7 @@ pub fn default_assumptions(change: &Change) -> Vec<String> {
                 .to_owned(),
         );
     }
+    // A factor that was stated otherwise is no assumption.
     let needs = |needs: &[_], factor: f64| !needs.is_empty() && (factor - 2.0).abs() < 1e-12;
     let detection = change.detection.as_ref().is_some_and(|d| needs(&d.depends_on, d.needs_factor));
     let rollback = change.rollback.as_ref().is_some_and(|r| needs(&r.depends_on, r.needs_factor));

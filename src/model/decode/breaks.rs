@@ -88,6 +88,7 @@ fn decode_target(spec: &Spec, names: &Names<'_>, problems: &Problems) -> Option<
     let modes = decode_modes(spec, problems);
     let (on, modes) = (on?, modes?);
     if let (TargetRef::Domain(_), Some(mode)) = (on, &spec.mode)
+        // A domain has no instances that could be slow.
         && !modes.down.is_one()
     {
         problems.push(
@@ -107,6 +108,7 @@ fn decode_modes(spec: &Spec, problems: &Problems) -> Option<Modes> {
         let problem = Diagnostic::error(
             Code::Conflict,
             "only a surge has a factor",
+            // The place begins at the colon before the factor.
             Place { start: factor.place.start - 1, ..factor.place },
         );
         problems.push(problem.help("write for example `--break payments:surge:8`"));

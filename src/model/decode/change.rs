@@ -125,10 +125,13 @@ impl Change {
         let change = kind::open_document(document, Kind::Change, &CHANGE, &problems)
             .and_then(|mapping| decode_change(&mapping, &names));
         if let Some(change) = &change {
+            // What is slow by a factor needs the latency of its service, which only the topology
+            // has.
             waiting::check_slowness(change, topology, &|problem| problems.push(problem));
         }
         let with_horizon = change.map(|change| change.with_default_horizon(topology));
         let place = document.root.place;
+        // Outages are counted over the horizon, so it must be known.
         let too_many = with_horizon.as_ref().map(|it| it.find_too_many_outages(topology, place));
         too_many.flatten().into_iter().for_each(|problem| problems.push(problem));
         problems.into_result(with_horizon)
@@ -196,6 +199,7 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
     // One target that leaves it open is enough for the default to matter.
     let of_all_targets = |key: &str| {
         let field = get("targets")?;
+        // `collect` gives nothing as soon as one target lacks the key.
         let places: Option<Vec<Place>> =
             field.items().map(|target| key_place(&target, key)).collect();
         places?.first().copied()
@@ -341,6 +345,7 @@ fn refuse_own_routing(field: &Field<'_>) {
 
 fn target_service(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
     let name = field.str()?;
+    // A name that exists as the other kind gets a better answer than "unknown".
     if names.domain_id(name).is_some() {
         let message = format!("`{name}` is a failure domain, not a service");
         field.report_problem(Code::UnknownService, message, &format!("write `domain: {name}`"));
@@ -377,6 +382,7 @@ fn refuse_partial_domain(
 fn decode_modes(field: &Field<'_>) -> Option<Modes> {
     let none = Modes { down: Share::ZERO, ..Modes::default() };
     if !field.is_mapping() {
+        // The word alone cannot carry the factor that a surge needs.
         if field.is_word("surge") {
             let help = "write `modes: { surge: { probability: 100%, factor: 8 } }`";
             field.report_problem(Code::MissingKey, "a surge needs `factor`", help);
@@ -397,6 +403,7 @@ fn decode_modes(field: &Field<'_>) -> Option<Modes> {
     let (slow, slowness) = slow?;
     let modes = Modes { down: down?, slow, corrupt: corrupt?, surge, surge_factor, slowness };
     let sum = modes.down.get() + modes.slow.get() + modes.corrupt.get() + surge.get();
+    // Thirds written as decimals never sum to exactly 1.
     if (sum - 1.0).abs() > MODES_SLACK {
         // Millionths of a percent, so that what is wrong by little does not look right.
         let percent = (sum * 1e8).round() / 1e6;
@@ -426,6 +433,7 @@ fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
         return Some((severity, severity));
     }
     let mapping = field.mapping(&SEVERITY)?;
+    // The two forms cannot both be meant.
     for range in ["min", "max"] {
         mapping.not_both("share", range, "`share` is a severity that is known exactly");
     }
@@ -433,6 +441,7 @@ fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
         let severity = share.share()?;
         return Some((severity, severity));
     }
+    // A missing end is the widest that a severity can be.
     let read = |key, default| mapping.get(key).map_or(Some(default), |field| field.share());
     let (min, max) = (read("min", Share::ZERO)?, read("max", Share::ONE)?);
     if min > max {
@@ -451,6 +460,7 @@ fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
 
 /// Reads what a severity is a share of, where a mapping states it.
 fn decode_severity_of(field: &Field<'_>) -> Option<SeverityOf> {
+    // A share by itself takes the default of its kind of change.
     if !field.is_mapping() {
         return None;
     }
@@ -511,6 +521,7 @@ fn decode_watches(field: &Field<'_>) -> Option<Watches> {
 
 /// The short form of what takes a while: how long it takes.
 fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
+    // A value without a unit is reported by `decode_delay`, which says what to write.
     if matches!(field.node.value, Value::Text(_) | Value::Number(_)) {
         return decode_delay(field);
     }
@@ -547,6 +558,7 @@ pub(super) fn decode_rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Ro
 
 fn kill_switch(field: &Field<'_>, names: &Names<'_>) -> Option<KillSwitch> {
     if !field.is_mapping() {
+        // A single duration never varies.
         return Some(KillSwitch {
             delay: duration_or_mapping(field, "kill_switch")?,
             depends_on: Vec::new(),
@@ -567,6 +579,7 @@ fn kill_switch(field: &Field<'_>, names: &Names<'_>) -> Option<KillSwitch> {
 
 /// A factor for a surge that was asked for on the command line.
 pub(crate) fn surge_factor(text: &str) -> Option<f64> {
+    // `parse` takes `inf`, `NaN` and signs as well, which no factor has.
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let factor: f64 = plain.then(|| text.parse().ok()).flatten()?;
     (1.0..=1e6).contains(&factor).then_some(factor)

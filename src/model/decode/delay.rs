@@ -13,6 +13,7 @@ pub(crate) const DELAY: Shape =
 pub(crate) fn decode_delay(field: &Field<'_>) -> Option<Delay> {
     if !field.is_mapping() {
         let median = field.duration()?;
+        // A plain duration is exact.
         return Some(Delay { median, p95: median });
     }
     needed_delay(&field.mapping(&DELAY)?)
@@ -29,6 +30,7 @@ pub(crate) fn needed_delay(mapping: &Mapping<'_>) -> Option<Delay> {
 /// The delay in a mapping that may say it.
 pub(crate) fn delay_of(mapping: &Mapping<'_>) -> Option<Delay> {
     let p95_field = mapping.get("p95");
+    // A p95 alone is no delay, so the median is required beside it.
     let median_field = match p95_field {
         Some(_) => mapping.require("median", "10m")?,
         None => mapping.get("median")?,
@@ -43,6 +45,7 @@ pub(crate) fn delay_of(mapping: &Mapping<'_>) -> Option<Delay> {
 
 fn check_order(median_field: &Field<'_>, p95_field: &Field<'_>, delay: Delay) -> bool {
     let Delay { median, p95 } = delay;
+    // A median of 0 with a p95 above it is no lognormal delay.
     if p95 >= median && (median > Seconds::ZERO || p95 == Seconds::ZERO) {
         return true;
     }

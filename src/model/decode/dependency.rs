@@ -146,6 +146,7 @@ impl<T> Setting<T> {
         match field {
             None => Self::Unset,
             Some(field) if field.is_word("none") => Self::Off,
+            // A value that is wrong was reported; a default must not take its place.
             Some(field) => read(&field).map_or(Self::Off, Self::Value),
         }
     }
@@ -178,6 +179,7 @@ pub(crate) fn decode_dependency(
     defaults: &Settings,
     names: &Names<'_>,
 ) -> Option<Dependency> {
+    // The short form of a dependency is its name.
     if !field.is_mapping() {
         let on = resolve_callee(field, caller, names)?;
         return Some(build_dependency(
@@ -194,6 +196,7 @@ pub(crate) fn decode_dependency(
     let own = decode_settings(&mapping, names);
     let Callees { on, needs, any_of, place } = callees?;
     check_protections(&mapping, &own, &on, caller);
+    // Whether it is a push may come from the defaults.
     if own.kind.or(defaults.kind) == Some(CallKind::Push) {
         refuse_protections_of_push(&mapping);
     }
@@ -210,6 +213,7 @@ struct Callees {
 
 fn decode_callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<Callees> {
     mapping.not_both("service", "any_of", "write two dependencies if both are needed");
+    // `needs` counts the members of an `any_of`.
     let Some(any_of) = mapping.get("any_of") else {
         mapping.refuse_key(
             "needs",
@@ -245,6 +249,7 @@ fn decode_callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> O
 /// Reads how many must be up; reports when that is more than there are.
 pub(crate) fn needs_of(field: &Field<'_>, count: usize, of_what: &str) -> Option<u32> {
     let needs = field.whole_number(1..=10_000)?;
+    // More than there are could never be up.
     if needs as usize > count {
         let message = format!("{needs} must be up, but there are only {count} {of_what}");
         field.report_problem(Code::NeedsTooMany, message, "lower `needs`, or add more");
@@ -285,6 +290,7 @@ fn is_self(caller: NodeRef, callee: NodeRef) -> bool {
 /// Refuses a protection that needs the very thing it protects from.
 fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
     if let (Some(fallback), Some(field)) = (own.fallback.into_value(), mapping.get("fallback")) {
+        // The caller cannot replace what it itself needs.
         let is_caller = |node| matches!(caller, Caller::Node(caller) if is_self(caller, node));
         if fallback.on.is_some_and(|node| on.contains(&node)) {
             field.report_problem(
@@ -302,6 +308,7 @@ fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], call
     }
     if let (Some(Cache { service: Some(service), .. }), Some(field)) =
         (own.cache.into_value(), mapping.get("cache"))
+        // A cache that fails with its source protects nothing.
         && on.iter().any(|node| node.service == service)
     {
         field.report_problem(
@@ -334,6 +341,7 @@ fn build_dependency(
 ) -> Dependency {
     // What a default names is not guarded by itself, and nothing guards a start.
     let serves = own.phase != Some(Phase::Start);
+    // A service that all calls fall back on cannot fall back on itself.
     let default_fallback = defaults
         .fallback
         .into_value()
@@ -423,6 +431,7 @@ fn decode_settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
         // Not among the defaults: most dependencies are needed to serve.
         phase: mapping
             .shape
+            // The same reader serves the defaults, whose shape lacks some keys.
             .keys
             .contains(&"phase")
             .then(|| get("phase"))
@@ -473,6 +482,7 @@ fn decode_cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
     let ratio_field =
         if is_static { mapping.get("hit_ratio") } else { mapping.require("hit_ratio", "90%") };
     let hit_ratio = ratio_field.and_then(|field| field.share()).unwrap_or(Share::ONE);
+    // A cache of 100% with a limited life would have to ask some time.
     if let Some(field) = ratio_field.filter(|_| ttl.is_some() && hit_ratio.is_one()) {
         field.report_problem(
             Code::Conflict,

@@ -102,6 +102,7 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
                 .help(format!("it starts with `version: 1` and `{}: NAME`", wanted.key())),
         );
     }
+    // A key of another kind tells what the file is meant to be.
     if document.get(wanted.key()).is_none() {
         if let Some(other) = Kind::of_document(document) {
             let entry = document.get(other.key())?;
@@ -114,6 +115,8 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
         let is_ours = document.get("version").is_some_and(|version| {
             matches!(&version.value.value, Value::Number(number) if &*number.text == VERSION)
         });
+        // A file that is far from any of ours is refused as a whole, without a list of unknown
+        // keys.
         if !is_ours && suggest::nearest(wanted.key(), keys).is_none() {
             return Some(wrong(format!("this is not {what}"), root).help(format!(
                 "{what} starts with `version: 1` and `{}: NAME`; `blastwave import` makes a topology from other files",
@@ -132,6 +135,7 @@ fn check_version(field: &Field<'_>) {
             format!("version {} is not known to this program", number.text),
             "write `version: 1`, or use a newer program",
         ),
+        // A version in quotes is a slip that can be mended.
         Value::Text(text) if &**text == VERSION => {
             let problem = field.wrong_type("a number");
             field.problems().push(problem.help("write it without quotes").replace_with("1"));

@@ -16,10 +16,12 @@ const PROBES: usize = 32;
 impl NameIndex {
     /// Indexes so many names.
     pub(super) fn new<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Self {
+        // Half of the slots stay empty, so that searches are short.
         let count = (2 * names.len()).next_power_of_two();
         let mut index = Self { slots: vec![EMPTY; count] };
         for (number, name) in (0..).zip(names) {
             let mut probes = index.probes(name);
+            // A name that finds no free slot is looked up by bisection instead.
             if let Some(free) = probes.find(|slot| index.slots[*slot] == EMPTY) {
                 index.slots[free] = number;
             }
@@ -36,6 +38,7 @@ impl NameIndex {
     ) -> Option<u32> {
         for slot in self.probes(name) {
             match self.slots[slot] {
+                // An empty slot ends the search, since names are never removed.
                 EMPTY => return None,
                 number if name_at(number as usize) == name => return Some(number),
                 _ => {}
@@ -54,6 +57,7 @@ impl NameIndex {
     }
 
     fn probes(&self, name: &str) -> impl Iterator<Item = usize> + use<> {
+        // A power of two lets a mask take the place of a division.
         let mask = self.slots.len().wrapping_sub(1);
         let start = folded_fnv1a(name) as usize;
         let count = PROBES.min(self.slots.len());
@@ -65,6 +69,7 @@ impl NameIndex {
 fn folded_fnv1a(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, step);
+    // The mask keeps the lower bits only, in which FNV mixes least.
     hash ^ (hash >> 32)
 }
 

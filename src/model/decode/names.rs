@@ -46,6 +46,7 @@ pub(crate) fn check_name(key: &Key, what: &str, problems: &Problems) -> bool {
             &format!("{why}: write `-` instead"),
         );
     }
+    // Bytes are counted, since other tools limit names by bytes.
     if name.len() > NAME_MAX {
         return wrong(
             format!("the name of a {what} is {} bytes long", name.len()),
@@ -132,6 +133,7 @@ impl<'a> Names<'a> {
         let known = &self.services[service.0 as usize];
         let index = known.endpoints.binary_search(&name).ok();
         if index.is_none() {
+            // The service is right, so its endpoints are the names to choose from.
             unknown_endpoint(field, known, name);
         }
         Some(NodeRef { service, endpoint: Some(index? as u32) })
@@ -162,6 +164,7 @@ impl<'a> Names<'a> {
             format!("there is no service `{service}`"),
             field.place(),
         );
+        // A name that exists as the other kind is no misspelling.
         if self.domain_id(service).is_some() {
             field.problems().push(
                 problem
@@ -173,6 +176,7 @@ impl<'a> Names<'a> {
         let problem = problem.label("no service of this name");
         let mut problem =
             field.problems().suggest_nearest(problem, service, self.service_names(), || None);
+        // The suggestion is about the service; the endpoint behind it stays as written.
         if let Some(fix) = &mut problem.fix {
             let nearest = self.service_id(&fix.replacement);
             if let Some(endpoint) = endpoint {
@@ -235,6 +239,7 @@ impl<'a> Names<'a> {
     /// Like [`Self::resolve_node`], but guesses among the failure domains too.
     fn resolve_node_or_domain(&self, field: &Field<'_>) -> Option<NodeRef> {
         let name = field.str()?;
+        // With a slash only a service can be meant.
         if name.contains('/') || self.service_id(name).is_some() {
             return self.resolve_node(field);
         }

@@ -76,6 +76,7 @@ pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
         .and_then(|field| field.word(&[("random", Routing::Random), ("sticky", Routing::Sticky)]));
     mapping.not_both("stages", "strategy", "a strategy stands for certain stages");
     let rollout = match (mapping.get("stages"), mapping.get("strategy")) {
+        // Parameters of strategies mean nothing beside stages.
         (Some(field), _) => {
             refuse_parameters(
                 &mapping,
@@ -103,6 +104,7 @@ pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
 }
 
 fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
+    // A parameter of another strategy would otherwise be ignored without a word.
     for key in ["first", "steps", "count", "bake", "catch_probability"] {
         if !allowed.contains(&key) {
             mapping.refuse_key(key, format!("`{key}` {why}"), "remove it");
@@ -166,6 +168,7 @@ fn expand_strategy(
 /// Stages of equal size, each but the last with a bake.
 fn equal_stages(count: u32, bake: Seconds, catch_probability: Share) -> Vec<Stage> {
     let stage = |number: u32| {
+        // Computed from whole numbers, the last exposure is exactly 100%.
         let exposure = Share::new(f64::from(number) / f64::from(count)).expect("at most count");
         if number == count {
             Stage { exposure, bake: None, catch_probability: Share::ZERO }
@@ -199,6 +202,7 @@ fn decode_stages(field: &Field<'_>) -> Option<Vec<Stage>> {
     let stages: Vec<Option<Stage>> = items.iter().map(decode_stage).collect();
     for (pair, fields) in stages.windows(2).zip(items.windows(2)) {
         if let [Some(before), Some(after)] = pair
+            // A rollout that goes down would be a rollback, which has settings of its own.
             && after.exposure < before.exposure
         {
             let message =
@@ -226,6 +230,7 @@ fn decode_stage(field: &Field<'_>) -> Option<Stage> {
     let bake = mapping.get("bake").map(|field| field.positive_duration());
     let catch_probability =
         mapping.get("catch_probability").map_or(Some(Share::ZERO), |field| field.share());
+    // Without a bake nothing has time to fail before the check.
     if bake.is_none() {
         mapping.refuse_key(
             "catch_probability",

@@ -140,6 +140,7 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
 
     let domains: Vec<Domain> =
         domain_entries.iter().map(|entry| decode_domain(entry, &names, problems)).collect();
+    // A domain within itself would send every walk over domains round for ever.
     refuse_domain_cycles(&domains, problems);
     let defaults_mapping = mapping.get("defaults").and_then(|field| field.mapping(&DEFAULTS));
     let default = |key| defaults_mapping.and_then(|mapping| mapping.get(key));
@@ -156,6 +157,7 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
         .zip(&service_entries)
         .map(|(index, entry)| decode_service(ServiceId(index), entry, &defaults, &names, problems))
         .collect();
+    // Teams are known only once all services are read.
     let teams = shipping::team_names(services.iter().map(|service| service.team.as_deref()));
     let shipping = default("change")
         .map(|field| shipping::decode_defaults(&field, &names, &teams))
@@ -177,6 +179,8 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
         unknown_pools: UnknownPools::LimitNothing,
         failing_targets_call: false,
     };
+    // Utilization is checked last: whether a service is called in normal times depends on all
+    // others.
     let utilizations: Vec<Option<Field<'_>>> =
         service_entries.iter().map(|entry| utilization_of(entry, problems)).collect();
     waiting::check_utilization(&topology, &utilizations);
@@ -194,6 +198,7 @@ fn utilization_of<'a>(service: &'a Entry, problems: &'a Problems) -> Option<Fiel
 fn check_aliases(field: &Field<'_>, names: &Names<'_>) {
     for entry in field.named_entries() {
         let alias = &entry.key.text;
+        // An alias that is a name would make references ambiguous.
         if names.service_id(alias).is_some() || names.domain_id(alias).is_some() {
             let message = format!("the alias `{alias}` is the name of something else");
             field.problems().push(
@@ -211,6 +216,7 @@ fn decode_thresholds(field: &Field<'_>) -> Option<Thresholds> {
     let read =
         |key, default| mapping.get(key).map_or(Some(default), |field| field.positive_share());
     let (failed, degraded) = (read("failed", default.failed)?, read("degraded", default.degraded)?);
+    // What fails is degraded as well.
     if degraded > failed {
         let message =
             format!("something would be failed at {failed} but degraded only at {degraded}");
@@ -239,6 +245,7 @@ fn collect_names<'a>(
     let domain_names: Vec<&str> = domains.iter().map(|entry| &*entry.key.text).collect();
     let service_name = |entry: &&'a Entry| {
         check_name(&entry.key, "service", problems);
+        // Targets of a change name either of them, without saying which.
         if let Ok(index) = domain_names.binary_search(&&*entry.key.text) {
             same_name(&entry.key, &domains[index].key, problems);
         }
@@ -267,6 +274,7 @@ fn endpoint_names(service: &Entry) -> Vec<&str> {
     let endpoints = service.value.entries().iter().find(|entry| &*entry.key.text == "endpoints");
     let entries = endpoints.map(|entry| entry.value.entries()).unwrap_or_default();
     let mut names: Vec<&str> = entries.iter().map(|entry| &*entry.key.text).collect();
+    // Merge keys are refused elsewhere.
     names.retain(|name| *name != "<<");
     names.sort_unstable();
     names.dedup();
@@ -295,6 +303,8 @@ fn refuse_domain_cycles(domains: &[Domain], problems: &Problems) {
         let mut at = start;
         while seen_by[at] == usize::MAX {
             seen_by[at] = start;
+            // The walk ends at a domain that was seen: by this walk it is a circle, by an earlier
+            // one it was reported.
             match domains[at].within {
                 Some(outer) => at = outer.0 as usize,
                 None => break,
@@ -380,6 +390,7 @@ fn decode_service(
 fn decode_paths(field: &Field<'_>) -> Vec<String> {
     let glob = |item: Field<'_>| {
         let glob = item.title()?;
+        // A pattern that never matches would leave files without a service, unnoticed.
         if let Err(error) = PathPattern::new(&glob) {
             let message = format!("`{glob}` is not a path pattern: {error}");
             item.report_problem(Code::BadName, message, "write for example `services/payments/**`");
@@ -394,6 +405,7 @@ fn set_of_domains(field: &Field<'_>, names: &Names<'_>) -> Vec<DomainId> {
 }
 
 fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
+    // A number alone is how most people state replicas.
     if field.is_number() {
         let count = field.whole_number(1..=REPLICAS_MAX)?;
         return Some(Replicas {
@@ -511,6 +523,7 @@ fn decode_flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems
 }
 
 fn decode_steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
+    // An order that calls nothing could never fail.
     if field.is_list() && field.node.items().is_empty() {
         let message = format!("flow `{}` has no steps", flow.text);
         field.report_problem(Code::EmptyFlow, message, "name the services that an order calls");

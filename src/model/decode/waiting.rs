@@ -27,6 +27,7 @@ pub(super) const IN_PROGRESS_MAX: u32 = 1_000_000_000;
 
 /// Reads a utilization: a share, or more than 100% of it.
 pub(super) fn utilization(field: &Field<'_>) -> Option<Utilization> {
+    // Shares end at 100%; a utilization may be higher.
     if let Value::Text(text) = &field.node.value
         && let Some(utilization) = parse_utilization(text)
     {
@@ -37,6 +38,7 @@ pub(super) fn utilization(field: &Field<'_>) -> Option<Utilization> {
 
 /// Reads where requests wait: `queue`, or `overload: shed`, which says the same as `queue: none`.
 pub(super) fn queue(mapping: &Mapping<'_>) -> Option<Queue> {
+    // Both say where requests wait, and might contradict each other.
     mapping.not_both("queue", "overload", "`overload: shed` is a word for `queue: none`");
     if let Some(field) = mapping.get("overload") {
         return overload(&field);
@@ -81,6 +83,7 @@ fn threads(service: &Mapping<'_>, field: &Field<'_>) -> Option<Queue> {
             .and_then(|field: Field<'_>| field.whole_number(1..=THREADS_MAX))
     };
     let (threads, cores) = (read("threads", "200"), read("cores", "8"));
+    // How long each request takes decides how many threads are busy.
     if service.get("latency").is_none() {
         let message = "threads that share processors need the `latency` of the service";
         let help = "write for example `latency: { median: 40ms, p99: 400ms }`";
@@ -90,6 +93,7 @@ fn threads(service: &Mapping<'_>, field: &Field<'_>) -> Option<Queue> {
         let message = "threads that share processors need the `utilization` of the service";
         field.report_problem(Code::MissingKey, message, "write for example `utilization: 60%`");
     }
+    // A core without a thread has nothing to do.
     if let (Some(threads), Some(cores)) = (threads, cores)
         && cores > threads
     {
@@ -126,6 +130,7 @@ pub(super) fn latency(field: &Field<'_>) -> Option<Latency> {
 
 /// Reads how likely a target is to be slow, and how much later it then answers.
 pub(super) fn slow(field: &Field<'_>) -> Option<(Share, Option<Slowness>)> {
+    // A target that is slow without a length hangs.
     if !field.is_mapping() {
         return Some((field.share()?, None));
     }
@@ -158,11 +163,13 @@ pub(super) fn check_slowness(change: &Change, topology: &Topology, field: &dyn F
 
 /// Reports services that would be overloaded in normal times.
 pub(super) fn check_utilization(topology: &Topology, utilizations: &[Option<Field<'_>>]) {
+    // A fallback may be larger than its capacity, as nothing calls it in normal times.
     let is_overloaded =
         |id: &ServiceId| topology.service(*id).utilization.is_some_and(|used| used.get() > 1.0);
     let called = topology.declared_dependencies().flat_map(|(_, dependency)| &dependency.on);
     let mut normal: Vec<ServiceId> =
         called.map(|node| node.service).filter(is_overloaded).collect();
+    // A service may have many callers, and is reported once.
     normal.sort_unstable();
     normal.dedup();
     for id in normal {

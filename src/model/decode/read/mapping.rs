@@ -71,11 +71,13 @@ impl<'a> Mapping<'a> {
             format!("`{key}` is not a key of {what}"),
             entry.key.place,
         );
+        // An old key has an exact answer, which is better than the nearest name.
         if let Some(renamed) = renamed::renamed_key(key, keys) {
             self.problems.push(renamed_key(entry, renamed));
             return;
         }
         let synonym = SYNONYMS.iter().find(|(theirs, ours)| *theirs == key && keys.contains(ours));
+        // YAML takes `timeout:2s` for one word.
         if let Some((known, value)) = key.split_once(':').filter(|(known, _)| keys.contains(known))
         {
             let meant = format!("{known}: {value}");
@@ -94,6 +96,7 @@ impl<'a> Mapping<'a> {
 
     /// The value of a key, if it is there.
     pub(crate) fn get(&self, key: &'static str) -> Option<Field<'a>> {
+        // A key that the shape lacks would be reported as unknown and read all the same.
         debug_assert!(self.shape.keys.contains(&key), "`{key}` of {}", self.shape.what);
         let entry = self.entries.iter().find(|entry| &*entry.key.text == key)?;
         Some(Field {

@@ -64,6 +64,8 @@ impl Problems {
         names: impl IntoIterator<Item = &'a str>,
         otherwise: impl FnOnce() -> Option<String>,
     ) -> Diagnostic {
+        // Suggestions cost a search through all names, so they end with the problems that are
+        // shown.
         if !self.findings.borrow().has_room(problem.code) {
             return problem;
         }
@@ -83,6 +85,7 @@ impl Problems {
 pub(crate) fn yaml_word(name: &str) -> String {
     let safe = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '%');
     let starts_well = name.chars().next().is_some_and(char::is_alphabetic);
+    // YAML would read these words as other types.
     let other_type = matches!(name.to_lowercase().as_str(), "true" | "false" | "null");
     if starts_well && !other_type && name.chars().all(safe) {
         name.to_owned()
@@ -188,6 +191,7 @@ impl<'a> Field<'a> {
         if !self.is_list() {
             let problem = self.wrong_type("a list");
             self.problems.push(match self.scalar_text() {
+                // A single value in place of a list is the most common slip.
                 Some(text) => problem
                     .help("put it into brackets")
                     .replace_with(format!("[{}]", yaml_word(text))),
@@ -242,8 +246,10 @@ impl<'a> Field<'a> {
         }
         let entries = self.node.entries();
         let mut named: Vec<&Entry> =
+            // Merge keys are refused with their own diagnostic.
             entries.iter().filter(|entry| &*entry.key.text != "<<").collect();
         named.arrange_by(|a, b| a.key.text.cmp(&b.key.text));
+        // A duplicate name was reported with the form of the document.
         named.dedup_by(|again, first| again.key.text == first.key.text);
         named
     }
@@ -266,12 +272,14 @@ pub(crate) fn distinct_items<'a, T: Ord + Copy>(
     let mut all: Vec<(T, Field<'a>)> =
         field.items().filter_map(|item| Some((resolve(&item)?, item))).collect();
     report_repeats(&mut all);
+    // A repeated item must not count twice.
     all.dedup_by_key(|(thing, _)| *thing);
     all.into_iter().map(|(thing, _)| thing).collect()
 }
 
 /// Sorts, and reports what is there twice.
 pub(crate) fn report_repeats<T: Ord + Copy>(all: &mut [(T, Field<'_>)]) {
+    // Sorted, repeats stand side by side, and a hostile list takes no quadratic time.
     all.arrange_by_key(|(thing, _)| *thing);
     for pair in all.windows(2) {
         let [(first, _), (again, field)] = pair else { continue };

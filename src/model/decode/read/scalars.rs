@@ -52,6 +52,7 @@ impl Field<'_> {
             return Some(flag);
         }
         let problem = self.wrong_type("`true` or `false`");
+        // YAML 1.1 reads `yes` and `on` as `true`, and people who learned it write them.
         let meant = match self.scalar_text().map(str::to_lowercase).as_deref() {
             Some("yes" | "on" | "y" | "1" | "true") => Some("true"),
             Some("no" | "off" | "n" | "0" | "false") => Some("false"),
@@ -68,6 +69,7 @@ impl Field<'_> {
     pub(crate) fn whole_number(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let number = self.finite_number("a whole number")?;
         let (least, most) = (f64::from(*range.start()), f64::from(*range.end()));
+        // 0.5 of a replica means nothing.
         if number.fract() != 0.0 || !(least..=most).contains(&number) {
             self.problems.push(self.out_of_range(format!("a whole number from {least} to {most}")));
             return None;
@@ -103,6 +105,7 @@ impl Field<'_> {
             return Some(number.value);
         }
         let problem = self.wrong_type(what);
+        // A number in quotes is a text to YAML.
         let bare = self.scalar_text().filter(|text| text.parse::<u32>().is_ok());
         self.problems.push(match bare {
             Some(text) => problem.help("write it without quotes").replace_with(text),
@@ -116,6 +119,7 @@ impl Field<'_> {
         match &self.node.value {
             Value::Number(number) => Share::new(number.value).or_else(|| {
                 let problem = self.out_of_range("a share from 0 to 1, or from 0% to 100%");
+                // A number above 1 is most likely meant as percent, but 1 itself stays 100%.
                 let percent = (1.0..=100.0).contains(&number.value);
                 self.problems.push(if percent {
                     let meant = format!("{}%", number.text);
@@ -155,8 +159,10 @@ impl Field<'_> {
     pub(crate) fn duration(&self) -> Option<Seconds> {
         let duration = match &self.node.value {
             Value::Text(text) => units::parse_duration(text),
+            // A duration of 0 is the same in all units.
             Value::Number(number) if number.value == 0.0 => Ok(Seconds::ZERO),
             Value::Number(number) => Err(match number.text.parse::<f64>() {
+                // The suggestion needs a number that could be meant.
                 Ok(value) if value > 0.0 => format!("`{}` has no unit", number.text),
                 _ => format!("`{}` is not a duration; write for example `2s`", number.text),
             }),
@@ -209,6 +215,7 @@ impl Field<'_> {
                 self.at_most(rate.get(), RATE_MAX, " per second").then_some(rate)
             }
             Value::Number(number) => {
+                // 20 a second and 20 a minute differ by sixty, so no unit is assumed.
                 let reason = format!(
                     "`{}` has no unit of time; write for example `1200/min` or `20/s`",
                     number.text
@@ -258,6 +265,7 @@ impl Field<'_> {
     /// A day: `2023-11-02`.
     pub(crate) fn date(&self) -> Option<Date> {
         let text = self.str()?.trim();
+        // `parse` also takes dates with times.
         let date = (text.len() == 10).then(|| text.parse::<Date>().ok()).flatten();
         if date.is_none() {
             self.bad_unit::<()>(&format!("`{text}` is not a date; write for example `2023-11-02`"));
@@ -283,6 +291,7 @@ impl Field<'_> {
             return None;
         };
         let known = words.iter().find(|(name, _)| **name == **text);
+        // A word of version 0.1 has an exact answer.
         if known.is_none()
             && let Some(now) = renamed::renamed_word(self.name, text)
         {
