@@ -64,6 +64,8 @@ pub enum Refusal {
 /// Why one of them cannot be made.
 pub fn apply_edits(text: &str, edits: &[Edit]) -> Result<String, Refusal> {
     let mut text = text.to_owned();
+    // One after the other, each on a fresh reading: an edit moves the places of everything behind
+    // it.
     for edit in edits {
         text = apply_edit(&text, edit)?;
     }
@@ -80,13 +82,19 @@ struct Splice {
 fn apply_edit(text: &str, edit: &Edit) -> Result<String, Refusal> {
     let document = read_document(text).ok_or(Refusal::Nowhere)?;
     let node = find_node(&document.root, &edit.path, text)?;
+    // The tree that must come out is made on its own, so that the text is checked against what was
+    // meant and not against what was written.
     let mut wanted = document.root.clone();
     set_value(&mut wanted, &edit.path, &edit.action).ok_or(Refusal::Form)?;
     let editor = Editor { text, newline: if text.contains("\r\n") { "\r\n" } else { "\n" } };
+    // A way that looks right may still be wrong in YAML, so each is tried and read again; the first
+    // whose tree is the wanted one is taken.
     for splice in editor.possible_splices(node, &edit.action)? {
         let mut edited = text.to_owned();
         edited.replace_range(splice.start..splice.end, &splice.new);
         let reread =
+            // The edit must not bring problems of its own, such as a key written twice; those that
+            // were there before stay.
             read_document(&edited).filter(|read| read.problems.len() == document.problems.len());
         if reread.is_some_and(|reread| is_same(&reread.root, &wanted)) {
             return Ok(edited);
@@ -113,6 +121,8 @@ fn find_node<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Re
             At::Item(index) => node.items().get(*index),
         };
         node = next.ok_or(Refusal::Nowhere)?;
+        // The tree shows the value of the anchor here, but its text stands elsewhere, where it
+        // serves others too.
         if text[node.place.span()].starts_with('*') {
             return Err(Refusal::Alias);
         }
@@ -132,6 +142,8 @@ fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
             _ => return None,
         };
     }
+    // Read as the value of a key, as it will stand in the file: on its own, a text with a colon
+    // would be read as a mapping.
     let value = |text: &str| Some(read_document(&format!("it: {text}"))?.get("it")?.value.clone());
     let entry = |key: &str, value: Node| Entry {
         key: Key { text: key.into(), place: Place::default() },
@@ -153,6 +165,7 @@ fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
             match (&*old, short) {
                 (Value::Null, _) => {}
                 (Value::Sequence(_), _) | (_, None) => return None,
+                // The scalar is what is being replaced, so nothing of it is kept.
                 (_, Some(short)) if **short == **key => {}
                 (_, Some(short)) => {
                     let scalar = Node { place: Place::default(), value: old.clone() };
@@ -183,6 +196,7 @@ fn is_same(a: &Node, b: &Node) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
         }
         (Value::Mapping(a), Value::Mapping(b)) => {
+            // An added key may stand anywhere in the mapping, and a person's order must not decide.
             let sorted = |entries: &[Entry]| {
                 let mut order: Vec<usize> = (0..entries.len()).collect();
                 order.sort_by(|x, y| entries[*x].key.text.cmp(&entries[*y].key.text));
@@ -224,6 +238,7 @@ impl Editor<'_> {
     /// The value of a key replaced by another.
     fn replace_value(&self, entry: &Entry, value: &str) -> Result<Splice, Refusal> {
         let node = &entry.value;
+        // A value that is not written has the place of its key, so there is no text to replace.
         if node.place == entry.key.place {
             return self.behind_colon(node.place, value);
         }
@@ -231,6 +246,7 @@ impl Editor<'_> {
         if self.text[start..end].starts_with('*') {
             return Err(Refusal::Alias);
         }
+        // The end of a flow or a scalar is exact, so only what lies between is touched.
         if is_flow(self.text, node) || !matches!(node.value, Value::Mapping(_) | Value::Sequence(_))
         {
             return Ok(Splice { start, end, new: value.to_owned() });
@@ -247,6 +263,7 @@ impl Editor<'_> {
     fn add_key(&self, node: &Node, entries: &[Entry], pair: &str) -> Result<Vec<Splice>, Refusal> {
         let start = node.place.start as usize;
         if is_flow(self.text, node) {
+            // An empty pair of brackets is written anew: a comma behind nothing would not be YAML.
             let at = match entries.last() {
                 None => {
                     let (start, end) = self.node_range(node).ok_or(Refusal::Form)?;
@@ -256,14 +273,17 @@ impl Editor<'_> {
             };
             return Ok(vec![Splice { start: at, end: at, new: format!(", {pair}") }]);
         }
+        // With an anchor the same mapping is read wherever an alias of it stands.
         if self.text[start..].starts_with('&') {
             return Err(Refusal::Alias);
         }
+        // All keys of a block stand in one column, that of the first.
         let indent = self.indent_at(start);
         // Behind the last key whose end can be told, else before the first.
         let mut ways: Vec<Splice> = entries
             .iter()
             .rev()
+            // The place of such a value is its key, which does not tell where the entry ends.
             .filter(|entry| entry.value.place != entry.key.place)
             .filter_map(|entry| self.end_of_line(self.node_range(&entry.value)?.1))
             .map(|at| Splice { start: at, end: at, new: format!("{}{indent}{pair}", self.newline) })
@@ -290,6 +310,7 @@ impl Editor<'_> {
                 _ => self.behind_colon(node.place, &new),
             };
         }
+        // Without a short form the scalar has no key under which it could be kept.
         let short = short.ok_or(Refusal::Form)?;
         let new = if short == key {
             format!("{{ {key}: {value} }}")
@@ -308,6 +329,7 @@ impl Editor<'_> {
         is_first: bool,
     ) -> Result<Vec<Splice>, Refusal> {
         let (first, last) = match items {
+            // A list without items is always in brackets, since a block needs a dash.
             [] => {
                 let (start, end) = self.node_range(node).ok_or(Refusal::Form)?;
                 return Ok(vec![Splice { start, end, new: format!("[{item}]") }]);
@@ -325,6 +347,7 @@ impl Editor<'_> {
             }]);
         }
         let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
+        // The nearest dash: in `- - a` those before it belong to the lists around this one.
         let dash = line + self.text[line..at].rfind('-').ok_or(Refusal::Form)?;
         let indent = self.indent_at(dash);
         Ok(vec![if is_first {
@@ -344,6 +367,7 @@ impl Editor<'_> {
     /// Where the `:` behind a key ends.
     fn colon_end(&self, end_of_key: usize) -> Option<usize> {
         let rest = &self.text[end_of_key..];
+        // YAML allows blanks between a key and its colon.
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         rest[blank..].starts_with(':').then_some(end_of_key + blank + 1)
     }
@@ -351,6 +375,8 @@ impl Editor<'_> {
     /// The white space that brings a line to the column of a place.
     fn indent_at(&self, at: usize) -> String {
         let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
+        // Spaces also under a dash, as in `- key: value`: the next key stands in the column of this
+        // one.
         self.text[line..at].chars().map(|_| ' ').collect()
     }
 
@@ -360,6 +386,7 @@ impl Editor<'_> {
         let line = rest.split('\n').next().unwrap_or(rest);
         let line = line.strip_suffix('\r').unwrap_or(line);
         let said = line.trim_start();
+        // With other text on the line the value does not end here, and an insertion would split it.
         (said.is_empty() || said.starts_with('#')).then_some(from + line.len())
     }
 
@@ -369,9 +396,11 @@ impl Editor<'_> {
         let inner = match &node.value {
             Value::Sequence(items) => items.last(),
             Value::Mapping(entries) => match entries.last() {
+                // An entry without a value ends at its colon, of which the tree knows nothing.
                 Some(last) if last.value.place == last.key.place => return None,
                 last => last.map(|last| &last.value),
             },
+            // A block text ends where the indentation ends, and its place is its first line only.
             Value::Text(_) if self.text[start..].starts_with(['|', '>']) => return None,
             _ => return Some((start, node.place.end as usize)),
         };
@@ -380,8 +409,11 @@ impl Editor<'_> {
             None => start + 1,
         };
         if !is_flow(self.text, node) {
+            // A value with an anchor starts at the anchor: its brackets, and so its end, are not
+            // seen.
             return (!self.text[start..].starts_with('&')).then_some((start, end));
         }
+        // Between the last item and the closing bracket may stand blanks, a comma and comments.
         let mut rest = &self.text[end..];
         loop {
             rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');

@@ -24,14 +24,19 @@ pub fn files_below(path: &str) -> Vec<String> {
         return vec![path.to_owned()];
     }
     while let Some((folder, depth)) = open.pop() {
+        // A folder that may not be read is passed over: the others may hold what is looked for.
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
+            // What is hidden or installed was not written by the people who ask, and may be many
+            // thousands of files.
             if name.starts_with('.') || name == "node_modules" || found.len() >= FILES_MAX {
                 continue;
             }
             match entry.file_type() {
+                // Deeper folders are no one's configuration; links are not followed at all, so
+                // there are no loops.
                 Ok(kind) if kind.is_dir() && depth < 16 => open.push((entry.path(), depth + 1)),
                 Ok(kind) if kind.is_file() => {
                     found.push(entry.path().to_string_lossy().into_owned());
@@ -40,6 +45,7 @@ pub fn files_below(path: &str) -> Vec<String> {
             }
         }
     }
+    // Systems list folders in any order, and results must not depend on it.
     found.sort();
     found
 }
@@ -52,6 +58,7 @@ pub fn first_bytes(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>>
     let (file, _) = open_file(path)?;
     let mut bytes = Vec::new();
     file.take(count as u64)
+        // Only the start is read: the file may be far larger than what tells its kind.
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable_file(path, &error))?;
     Ok(bytes)
@@ -104,6 +111,7 @@ pub fn project_folder(path: &str) -> std::path::PathBuf {
     let path = std::path::Path::new(path);
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
+    // With links resolved, since `is_within` compares resolved paths.
     let Ok(folder) = folder.canonicalize() else { return folder.to_owned() };
     let repository = folder.ancestors().find(|folder| folder.join(".git").exists());
     repository.unwrap_or(&folder).to_owned()
@@ -148,6 +156,7 @@ pub(super) fn open_file(path: &str) -> Result<(File, u64), Box<Diagnostic>> {
 fn read_limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>> {
     let mut bytes = Vec::new();
     stream
+        // One byte more than allowed shows that there is more, without reading it all.
         .take(BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable_file(name, &error))?;
@@ -186,9 +195,12 @@ fn similar_file(path: &str) -> Option<String> {
     let path = std::path::Path::new(path);
     let wanted = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // The message is about the missing file; a folder that cannot be read only costs the
+    // suggestion.
     let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    // Sorted, so that of two names that are equally near the same one is always suggested.
     names.sort();
     let nearest = suggest::nearest(wanted, names.iter().map(String::as_str))?;
     Some(path.with_file_name(nearest).to_str()?.to_owned())

@@ -47,9 +47,13 @@ pub fn parse_foreign(
             Ok(document) => return Ok(vec![document]),
             // Flow-style YAML starts with a bracket too.
             Err(problem) => {
+                // Traces and logs often hold one value on each line, each of which is JSON though
+                // the whole is not.
                 if let Some(documents) = json_lines(text, source) {
                     return Ok(documents);
                 }
+                // The complaint about JSON is shown, since a file that starts with a bracket was
+                // most likely meant as JSON.
                 return read_yaml(text, source).map_err(|_| vec![*problem]);
             }
         }
@@ -101,10 +105,13 @@ fn read_json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> 
     let mut count = 0;
     let read = Json { place, count: &mut count, depth: 0 }
         .deserialize(&mut deserializer)
+        // Something behind the value is an error too: part of the file would go unread without a
+        // word.
         .and_then(|root| deserializer.end().map(|()| root));
     read.map(|root| Document { source, root, problems: Vec::new() }).map_err(|error| {
         let start = byte_offset(text, error.line(), error.column());
         let words = error.to_string();
+        // The place is shown by the diagnostic, so the words need not repeat it.
         let words = words.rsplit_once(" at line ").map_or(&*words, |(words, _)| words);
         let message = format!("this is not JSON: {words}");
         let place = Place { source, start: start as u32, end: start as u32 };
@@ -124,6 +131,7 @@ fn json_lines(text: &str, source: SourceId) -> Option<Vec<Document>> {
         let root = read.ok().filter(|_| deserializer.end().is_ok())?;
         documents.push(Document { source, root, problems: Vec::new() });
     }
+    // A single value on one line is not a list of values; its own error says more.
     (documents.len() > 1).then_some(documents)
 }
 
@@ -131,6 +139,7 @@ fn json_lines(text: &str, source: SourceId) -> Option<Vec<Document>> {
 fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.max(1) - 1).map(str::len).sum();
     let mut at = (start + column.max(1) - 1).min(text.len());
+    // The parser counts bytes, and its place may lie within a character.
     while !text.is_char_boundary(at) {
         at -= 1;
     }
@@ -156,6 +165,7 @@ impl Json<'_> {
         self.new_node(Value::Number(Box::new(Number { value, text: text.into() })))
     }
 
+    // The parser has a limit of its own, of 128; this one is the same for JSON and YAML.
     fn nested_seed<E: Error>(&mut self) -> Result<Json<'_>, E> {
         if self.depth >= FOREIGN_DEPTH_MAX {
             return Err(E::custom(format!("nested more than {FOREIGN_DEPTH_MAX} deep")));
@@ -231,6 +241,8 @@ fn read_yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
     if strict.is_ok() {
         return strict;
     }
+    // The strict reading comes first and its error is shown, so the second can only accept more,
+    // never read a good file differently.
     let moved = with_brackets_moved(text);
     let lenient = if moved == text { None } else { read_documents(&moved, source).ok() };
     lenient.map_or(strict, Ok)
@@ -242,6 +254,7 @@ fn with_brackets_moved(text: &str) -> String {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     for index in 1..lines.len() {
         let trimmed = lines[index].trim_start();
+        // A bracket behind a `#` would become part of the comment.
         if !trimmed.starts_with([']', '}']) || lines[index - 1].contains('#') {
             continue;
         }
@@ -276,6 +289,7 @@ fn read_documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> 
     }
     let mut documents = builder.documents;
     match documents.first_mut() {
+        // Problems belong to the file, so they are told once, with the first document.
         Some(first) => first.problems = builder.problems.finish(),
         None => {
             return Err(Box::new(Diagnostic::file_error(
@@ -321,6 +335,8 @@ impl Builder<'_> {
             self.offsets.byte_offset(span.end.index()),
         );
         let place = self.place_of(start, end);
+        // The limit is checked at each event, so a hostile file is refused before its tree fills
+        // the memory.
         if self.written > VALUES_MAX {
             let message = format!("the file holds more than {VALUES_MAX} keys and values");
             return Err(Box::new(Diagnostic::error(Code::TooLarge, message, place)));
@@ -328,6 +344,7 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.written += 1;
+                // A key is a text whatever it looks like, `1` and `true` too.
                 if let Some(Open { children: Children::Entries(_, key @ None), .. }) =
                     self.open.last_mut()
                 {
@@ -337,6 +354,7 @@ impl Builder<'_> {
                     self.remember_anchor(anchor, &Node { place, value });
                     return Ok(());
                 }
+                // `!!str` asks for a text, as quotes do.
                 let is_text = tag.as_deref().is_some_and(|tag| tag.suffix == "str");
                 let value = if style == ScalarStyle::Plain && !is_text {
                     plain_value(&text)
@@ -360,6 +378,7 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end_collection(),
             Event::Alias(anchor) => self.copy_alias(anchor, place)?,
+            // An anchor is known in its own document only.
             Event::DocumentEnd => self.anchors.clear(),
             _ => {}
         }
@@ -374,6 +393,8 @@ impl Builder<'_> {
         place: Place,
     ) -> Result<(), Fatal> {
         self.written += 1;
+        // YAML allows such keys, but the tree has only texts; mostly this is a template that was
+        // not rendered.
         if let Some(Open { children: Children::Entries(_, None), .. }) = self.open.last() {
             return Err(Box::new(
                 Diagnostic::error(Code::Syntax, "a list or a mapping cannot be a key", place).help(
@@ -387,6 +408,7 @@ impl Builder<'_> {
         }
         self.open.push(Open { place, anchor, tag, children });
         if anchor != 0 {
+            // Noted at its start without a value, so that an alias from within it is noticed.
             self.anchors.push((anchor, None));
         }
         Ok(())
@@ -412,6 +434,7 @@ impl Builder<'_> {
         let mut seen = BTreeSet::new();
         let mut kept = Vec::with_capacity(entries.len());
         let mut merges = Vec::new();
+        // From the last to the first, so that of equal keys the last is the one that stays.
         for entry in entries.into_iter().rev() {
             if has_merge && &*entry.key.text == "<<" {
                 merges.push(entry.value);
@@ -427,6 +450,8 @@ impl Builder<'_> {
             }
         }
         kept.reverse();
+        // The earlier merge wins over the later one, and they were collected from the last to the
+        // first.
         for merge in merges.into_iter().rev() {
             let maps = match &merge.value {
                 Value::Sequence(items) => &items[..],
@@ -449,6 +474,8 @@ impl Builder<'_> {
             return Err(Box::new(Diagnostic::error(Code::AliasBomb, message, place)));
         };
         self.expanded += size;
+        // In proportion to what is written, so that a large file with ordinary aliases passes and a
+        // short one cannot grow without bound.
         if self.expanded > (200 * self.written).min(1_000_000 + 2 * self.written) {
             return Err(Box::new(
                 Diagnostic::error(Code::AliasBomb, "aliases stand for too many values", place)
@@ -456,16 +483,19 @@ impl Builder<'_> {
                     .help("write the values out, or generate the file"),
             ));
         }
+        // Few values may still hold much text, so both are limited.
         self.expanded_bytes += outline::text_bytes(node);
         if self.expanded_bytes > outline::expanded_bytes_max(self.text) {
             return Err(outline::too_many_bytes(place));
         }
+        // Behind both limits, since it is the copy that takes the memory.
         let node = node.clone();
         if let Some(Open { children: Children::Entries(_, key @ None), .. }) = self.open.last_mut()
         {
             *key = Some(Key { text: node.scalar().unwrap_or_default().into(), place });
             return Ok(());
         }
+        // The copy brings its own depth below that of the place where it stands.
         if tree_depth(&node) + self.open.len() > FOREIGN_DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
@@ -487,6 +517,7 @@ impl Builder<'_> {
     fn add_node(&mut self, node: Node) {
         match self.open.last_mut().map(|open| &mut open.children) {
             None => {
+                // A document that is empty or only a comment says nothing that could be imported.
                 if node.value != Value::Null {
                     let source = self.source;
                     self.documents.push(Document { source, root: node, problems: Vec::new() });
@@ -530,6 +561,7 @@ fn plain_value(text: &str) -> Value {
         "false" | "False" | "FALSE" => return Value::Bool(false),
         _ => {}
     }
+    // Rust also reads `inf`, `nan` and `infinity` as numbers; in YAML these are texts.
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
     match text.parse::<f64>() {

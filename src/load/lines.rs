@@ -73,6 +73,8 @@ impl Lines {
                     .help("write one object on each line, or several files"),
             ));
         }
+        // Space around a line means nothing in JSON, and lines from other systems end with a
+        // carriage return.
         Ok(Some(self.buffer.trim_ascii()))
     }
 
@@ -81,6 +83,7 @@ impl Lines {
     /// # Errors
     /// It cannot be read, or is larger than [`BYTES_MAX`].
     pub fn read_rest(mut self) -> Result<Vec<u8>, Box<Diagnostic>> {
+        // The line that was read first belongs to the value, so the rest is put behind it.
         let mut bytes = std::mem::take(&mut self.buffer);
         let room = (BYTES_MAX + 1).saturating_sub(bytes.len() as u64);
         self.reader

@@ -33,6 +33,7 @@ pub(super) fn read_outline(
     let mut builder = Builder::new(text, source, values_max);
     let end = builder.take_events();
     if let Err(problem) = end {
+        // What was found before the end is worth telling together with it.
         builder.problems.push(*problem);
     }
     if builder.unreadable {
@@ -116,6 +117,7 @@ impl<'a> Builder<'a> {
                     )))
                 }
             };
+            // What follows an error has no meaning, and the tree is not complete.
             if step.is_err() {
                 self.unreadable = true;
                 return step;
@@ -126,6 +128,8 @@ impl<'a> Builder<'a> {
 
     fn take_event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
         let (start, end) = self.byte_range(span);
+        // Checked at each event, so a file that is too large is refused before its tree fills the
+        // memory.
         if self.written > self.values_max {
             return Err(Box::new(
                 Diagnostic::error(
@@ -171,6 +175,7 @@ impl<'a> Builder<'a> {
         if self.wants_key() {
             return self.take_key(Key { text: text.into(), place }, is_plain);
         }
+        // Nothing is written here, so a message about the value points at the key.
         let place = match self.open.last() {
             Some(Open { children: Children::Entries(_, Some(key)), .. })
                 if is_plain && text.is_empty() && anchor == 0 =>
@@ -190,12 +195,14 @@ impl<'a> Builder<'a> {
     }
 
     fn take_key(&mut self, key: Key, is_plain: bool) -> Result<(), Fatal> {
+        // The parser takes `: value` for a mapping with an empty key; here it is a slip.
         if is_plain && key.text.is_empty() {
             return Err(Box::new(
                 Diagnostic::error(Code::Syntax, "a `:` without a key before it", key.place)
                     .help("write `key: value`"),
             ));
         }
+        // A quoted `<<` is an ordinary key.
         if is_plain && &*key.text == "<<" {
             self.problems.push(
                 Diagnostic::error(Code::MergeKey, "merge keys (`<<`) are not supported", key.place)
@@ -220,6 +227,7 @@ impl<'a> Builder<'a> {
         self.written += 1;
         let place = self.place_of(start, end);
         if self.wants_key() {
+            // The tree has texts for keys, and nothing in our files asks for others.
             return Err(Self::odd_key(place, "a list or a mapping"));
         }
         if self.open.len() == DEPTH_MAX {
@@ -243,6 +251,8 @@ impl<'a> Builder<'a> {
             Children::Entries(entries, _) => entries.first().map(|entry| entry.key.place),
         };
         let place = match first {
+            // A block has no mark of its own, and the parser may start it at an anchor or a space
+            // before.
             Some(first) if !is_flow => first,
             _ => self.place_of(place.start as usize, end),
         };
@@ -266,12 +276,15 @@ impl<'a> Builder<'a> {
         let known = self.anchored.binary_search_by_key(&anchor, |(known, _)| *known);
         let Anchored { node, size, bytes, height } =
             &self.anchored[known.expect("the parser refuses unknown anchors")].1;
+        // A size of 0 marks a value that is not complete.
         if *size == 0 {
             return Err(Box::new(
                 Diagnostic::error(Code::AliasBomb, "an alias stands for itself", place)
                     .label("within the value of its anchor"),
             ));
         }
+        // Depth is checked before the copy is made, and so are values and bytes below: the copy
+        // takes the memory.
         if self.open.len() + height > DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
@@ -298,6 +311,7 @@ impl<'a> Builder<'a> {
             return;
         }
         let (size, height) = tree_measure(node);
+        // Measured once here, so that an alias costs nothing until its copy is allowed.
         let bytes = text_bytes(node);
         let anchored = Anchored { node: node.clone(), size, bytes, height };
         // Numbers of anchors grow, so only one that was opened before is not the last.
@@ -334,6 +348,7 @@ impl<'a> Builder<'a> {
         if !is_tagged {
             return;
         }
+        // No value can be relied on after this, but reading goes on to find other problems.
         self.unreadable = true;
         let text = &self.text[start..end];
         let tag_start = start + text.find('!').unwrap_or(0);

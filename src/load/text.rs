@@ -9,6 +9,7 @@ pub(super) fn add_source(
     sources: &mut Sources,
 ) -> Result<SourceId, Box<Diagnostic>> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
+        // Editors on Windows put the mark there; places are counted in the text without it.
         bytes.drain(..3);
     }
     let name = name.to_owned();
@@ -17,6 +18,7 @@ pub(super) fn add_source(
             let unprintable = control_character(&text);
             let source = sources.add(Source { name, text });
             unprintable
+                // The source is added in either case: the message shows the line from it.
                 .map_or(Ok(source), |(start, c)| Err(unprintable_error(source, start, c).into()))
         }
         Err(error) => {

@@ -29,12 +29,14 @@ pub(super) fn fill_scalars(
 ) -> Result<(Node, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut jobs = Vec::new();
     let whole = Range { start: 0, end: text.len() };
+    // A stretch is read alone, and an alias in it would not find an anchor outside it.
     if anchored {
         jobs.push(FillJob { part: WorkPart::Node(&mut root), range: whole });
     } else {
         divide_work(&mut root, whole, text, &mut jobs);
     }
     let run = |job: FillJob<'_>| job.run(text, source);
+    // Small files are the most, and starting threads would take longer than reading them.
     let results: Vec<_> = if jobs.len() == 1 {
         jobs.into_iter().map(run).collect()
     } else {
@@ -46,6 +48,7 @@ pub(super) fn fill_scalars(
     if failed.peek().is_none() {
         return Ok((root, problems.finish()));
     }
+    // All stretches report, so that one run shows every such place.
     failed.for_each(|problem| problems.push(*problem));
     Err(problems.finish())
 }
@@ -70,6 +73,7 @@ enum WorkPart<'t> {
 
 impl FillJob<'_> {
     fn run(self, text: &str, source: SourceId) -> Result<(), Box<Diagnostic>> {
+        // The second reader sees only its stretch, so its offsets are counted from there.
         let Range { start, end } = self.range;
         let yaml = serde_yaml::Deserializer::from_str(&text[start..end]);
         let filled = match self.part {
@@ -85,6 +89,8 @@ impl FillJob<'_> {
 
 /// Cuts a long block mapping between its entries, and a long entry between its own.
 fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<FillJob<'t>>) {
+    // What is short is not worth cutting, and only entries of a block can be read without what
+    // surrounds them.
     if range.end - range.start <= STRETCH || !is_block_mapping(node, text) {
         jobs.push(FillJob { part: WorkPart::Node(node), range });
         return;
@@ -96,6 +102,7 @@ fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<
         let starts = |index: usize, rest: &[Entry]| {
             rest.get(index).map_or(range.end, |entry| line_start(text, entry))
         };
+        // At least one entry goes into a stretch, however long it is: an entry cannot be cut here.
         let mut count = 1;
         while count < rest.len() && starts(count + 1, rest) - start <= STRETCH {
             count += 1;
@@ -105,6 +112,8 @@ fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<
         rest = others;
         if stretch.end - start > STRETCH && is_below_key(&part[0], text) {
             let value = &mut part[0].value;
+            // From the start of the line, so that the indentation of all keys stays the same in the
+            // stretch.
             let start = line_start(text, &value.entries()[0]);
             divide_work(value, Range { start, end: stretch.end }, text, jobs);
         } else {
@@ -117,6 +126,7 @@ fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<
 fn is_block_mapping(node: &Node, text: &str) -> bool {
     let alone = |entry: &Entry| {
         let line = line_start(text, entry);
+        // A key behind a dash or another key on its line could not be read without it.
         text[line..entry.key.place.start as usize].bytes().all(|byte| byte == b' ')
     };
     let flow = text[node.place.start as usize..].starts_with('{');
@@ -137,6 +147,7 @@ fn line_start(text: &str, entry: &Entry) -> usize {
 /// Diagnostic for scalars that YAML 1.1 and 1.2 read differently: both readers are right, each by
 /// its edition.
 fn disagreement(offset: usize, text: &str, source: SourceId) -> Diagnostic {
+    // The offset comes from another parser, so it may lie beyond the end or within a character.
     let mut start = offset.min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;
@@ -163,6 +174,8 @@ impl<'de> DeserializeSeed<'de> for Fill<'_> {
 
 impl Fill<'_> {
     fn fill_number<E: Error>(self, value: f64) -> Result<(), E> {
+        // The outline has texts for all scalars, so anything else means that the two readers see
+        // different things.
         let Value::Text(text) = &mut self.0.value else { return Err(readers_differ()) };
         self.0.value = Value::Number(Box::new(Number { value, text: std::mem::take(text) }));
         Ok(())
@@ -226,6 +239,7 @@ impl<'de> Visitor<'de> for Fill<'_> {
         for item in items {
             list.next_element_seed(Fill(item))?.ok_or_else(readers_differ)?;
         }
+        // An item too many is a difference as well, and would otherwise be dropped without a word.
         if list.next_element::<IgnoredAny>()?.is_some() { Err(readers_differ()) } else { Ok(()) }
     }
 
