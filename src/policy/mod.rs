@@ -119,6 +119,8 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
         rules.report_problem(Code::RuleTooLarge, message, "a policy has at most 1000 rules");
         return None;
     }
+    // A rule that is wrong does not keep the others from being read: all problems are told in one
+    // run.
     let rules: Vec<Rule> = items.iter().filter_map(|item| rule(item, file, topology)).collect();
     let mut names: Vec<(&str, &Field<'_>)> =
         rules.iter().map(|rule| &*rule.name).zip(&items).collect();
@@ -142,9 +144,11 @@ fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Ru
         .and_then(|field| field.word(&[("caution", Severity::Caution), ("stop", Severity::Stop)]));
     let message = mapping.get("message").map(|field| field.text());
     let when = mapping.require("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
+    // Read before anything returns, so that the problems of all keys are told at once.
     let when = when.and_then(|field| {
         let text = field.str()?;
         let node = expression::check(text, file, field.place(), topology, field.problems())?;
+        // On one line, since reports show conditions in tables and lists.
         Some((text.split_whitespace().collect::<Vec<_>>().join(" "), node))
     });
     let message = message.unwrap_or_else(|| Some(String::new()))?;

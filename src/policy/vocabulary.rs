@@ -72,7 +72,9 @@ impl Type {
             (Self::Any, _) | (_, Self::Any) => true,
             (Self::List(a), Self::List(b)) => a.agrees_with(b),
             (Self::Map(a, _), Self::Map(b, _)) => a == b,
+            // Each record type exists once, as a static, so its address is its identity.
             (Self::Record(a), Self::Record(b)) => std::ptr::eq(*a, *b),
+            // The types left have nothing inside that could differ.
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -172,6 +174,7 @@ impl Field {
             | Self::Flow(FlowField::FailingShare)
             | Self::Service(ServiceField::FailingShare)
             | Self::Dependency(DependencyField::Exposed | DependencyField::Passed) => true,
+            // Written out, so that a new field does not compile until someone has decided.
             Self::Failures(_)
             | Self::Objective(_)
             | Self::Budget(_)

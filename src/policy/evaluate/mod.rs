@@ -67,6 +67,8 @@ pub fn evaluate(when: &Node, facts: &dyn Facts, error: f64) -> Evaluation {
     };
     let result = evaluator.condition(when);
     let mut evaluation = evaluator.evaluation;
+    // Behind the limit parts went unevaluated, so no answer is worth anything, not even a clear
+    // one.
     evaluation.result = if evaluation.is_too_large { Ternary::NoData } else { result };
     evaluation
 }
@@ -90,6 +92,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn note_missing(&mut self, why: &Arc<str>) -> Ternary {
+        // There may be one reason for every service; a report needs only some of them.
         if self.evaluation.missing.len() < KEPT_MAX && !self.evaluation.missing.contains(why) {
             self.evaluation.missing.push(why.clone());
         }
@@ -97,6 +100,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn value(&mut self, node: &'a Node) -> Value {
+        // Counted by part and not by time, so that the answer does not depend on the machine.
         self.steps += 1;
         if self.steps > STEPS_MAX {
             self.evaluation.is_too_large = true;
@@ -114,6 +118,7 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Variable(variable) => self.facts.variable(*variable),
             Expr::Binding(name) => {
+                // From the innermost macro, since its name hides the same name of those around it.
                 let bound = self.scope.iter().rev().find(|(known, _)| known == name);
                 bound.expect("bindings were checked when the condition was read").1.clone()
             }
@@ -123,8 +128,12 @@ impl<'a> Evaluator<'a> {
             },
             Expr::Has(of, field) => match self.value(of) {
                 Value::Record(record) => {
+                    // Whether the field is known, not what it is: this is answered even where the
+                    // figure is open.
                     Value::Bool(Ternary::known(self.facts.is_known(record, *field)))
                 }
+                // A field of something that is missing is not known either, which is an answer and
+                // no missing input.
                 Value::Missing(_) => Value::Bool(Ternary::False),
                 value => value,
             },
@@ -141,9 +150,11 @@ impl<'a> Evaluator<'a> {
             Expr::Binary(operator, both) => self.binary(*operator, &both[0], &both[1], node.place),
             Expr::Conditional(parts) => self.conditional(parts),
             Expr::Size(of) => match self.value(of) {
+                // Letters and not bytes, as CEL counts.
                 Value::Text(text) => Value::number(text.chars().count() as f64),
                 Value::Missing(why) => Value::Missing(why),
                 item => {
+                    // Items that may or may not belong to the list make its size an interval.
                     let items = self.items(item);
                     let sure = items.iter().filter(|(is_in, _)| *is_in == Ternary::True).count();
                     let most = items.iter().filter(|(is_in, _)| *is_in != Ternary::False).count();
@@ -171,6 +182,7 @@ impl<'a> Evaluator<'a> {
         match (of, at) {
             (Value::Map(map), Value::Text(name)) => self.facts.named(map, name),
             (Value::List(items), Value::Number(at)) => {
+                // Where an earlier item may be missing, the number of each later one is open.
                 let is_sure = items.iter().all(|(is_in, _)| *is_in == Ternary::True);
                 if !is_sure || at.low != at.high {
                     return Value::missing("it is not sure which item of a list is meant");
@@ -200,6 +212,8 @@ impl<'a> Evaluator<'a> {
         match operator {
             Operator::And => {
                 let first = self.condition(left);
+                // What is right of a clear no cannot change it; looking would only report inputs
+                // that do not matter.
                 if first == Ternary::False {
                     return Value::Bool(first);
                 }
@@ -207,6 +221,7 @@ impl<'a> Evaluator<'a> {
             }
             Operator::Or => {
                 let first = self.condition(left);
+                // As with `&&`: behind a clear yes the rest cannot matter.
                 if first == Ternary::True {
                     return Value::Bool(first);
                 }
@@ -216,6 +231,8 @@ impl<'a> Evaluator<'a> {
         }
         let (left, right) = (self.value(left), self.value(right));
         match (left, right) {
+            // A missing operand leaves the result missing, with its reason, rather than making it
+            // false.
             (Value::Missing(why), _) | (_, Value::Missing(why)) => Value::Missing(why),
             (Value::Number(a), Value::Number(b)) if operator.is_comparison() => {
                 Value::Bool(self.compare(operator, a, b, place))
@@ -231,6 +248,8 @@ impl<'a> Evaluator<'a> {
                         a.combine(sign, &b, |_, _| f64::NAN)
                     }
                     Operator::Div => a.combine(sign, &b, |a, b| a / b),
+                    // The rest of a division is not monotone: the ends of an interval do not
+                    // enclose it.
                     _ if a.low == a.high && b.low == b.high && b.value != 0.0 => {
                         a.combine(sign, &b, |a, b| a % b)
                     }
@@ -245,16 +264,22 @@ impl<'a> Evaluator<'a> {
     fn compare(&mut self, operator: Operator, a: Number, b: Number, place: Place) -> Ternary {
         let result = match operator {
             Operator::Gt => a.exceeds(&b),
+            // `<=` is the opposite of `>`, so that of the two exactly one holds wherever either is
+            // known.
             Operator::Le => a.exceeds(&b).negated(),
             Operator::Lt => b.exceeds(&a),
             Operator::Ge => b.exceeds(&a).negated(),
             Operator::Eq => a.equals(&b),
             _ => a.equals(&b).negated(),
         };
+        // Only simulated figures have an interval that more trials can narrow; the rest is plain
+        // arithmetic.
         if a.figure.is_none() && b.figure.is_none() {
             return result;
         }
         self.evaluation.comparison_count += 1;
+        // Where a condition only asks whether some item is so, the error is split over the places
+        // in its text.
         if !self.evaluation.places.contains(&place) {
             self.evaluation.places.push(place);
         }
@@ -287,6 +312,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn contains(&mut self, of: Value, value: &Value) -> Ternary {
+        // A map is asked by its names; going over its records would compare records with texts.
         if let (Value::Map(map), Value::Text(name)) = (&of, value) {
             let named = self.facts.named(*map, name);
             return Ternary::known(!matches!(named, Value::Missing(_)));
@@ -309,9 +335,11 @@ impl<'a> Evaluator<'a> {
         match condition {
             Ternary::True => self.value(&parts[1]),
             Ternary::False => self.value(&parts[2]),
+            // What the condition leaves open does not matter where both parts say the same.
             open => match (self.value(&parts[1]), self.value(&parts[2])) {
                 (Value::Bool(a), Value::Bool(b)) if a == b => Value::Bool(a),
                 (Value::Bool(_), Value::Bool(_)) => Value::Bool(open),
+                // The result lies in one of the two intervals, so an interval around both holds it.
                 (Value::Number(a), Value::Number(b)) => Value::Number(Number {
                     low: a.low.min(b.low),
                     value: a.value,
@@ -326,15 +354,18 @@ impl<'a> Evaluator<'a> {
 
     fn macro_result(&mut self, entry: &'a Macro) -> Value {
         let list = match self.value(&entry.list) {
+            // What is missing is not an empty list, over which `all` would be true.
             Value::Missing(why) => return Value::Missing(why),
             list => self.items(list),
         };
         let (mut any, mut every) = (Ternary::False, Ternary::True);
         let (mut sure, mut most) = (0_u32, 0_u32);
+        // Trials can decide only where an item is undetermined; else it is input that is missing.
         let mut open = Ternary::NoData;
         let mut made = Vec::new();
         let compared_before = self.evaluation.comparison_count;
         for (is_in, item) in list.iter() {
+            // The steps are used up, and the other items would only be asked to no end.
             if self.evaluation.is_too_large {
                 break;
             }
@@ -345,6 +376,7 @@ impl<'a> Evaluator<'a> {
             } else {
                 let yes = is_in.and(self.condition(&entry.body));
                 any = any.or(yes);
+                // For `all` an item counts only as far as it belongs to the list.
                 every = every.and(is_in.negated().or(yes));
                 sure += u32::from(yes == Ternary::True);
                 most += u32::from(yes != Ternary::False);
@@ -352,6 +384,7 @@ impl<'a> Evaluator<'a> {
                     open = yes;
                 }
                 let keep = matches!(entry.kind, MacroKind::Filter | MacroKind::Map);
+                // An item that is only perhaps in the result stays, marked as such.
                 if keep && yes != Ternary::False {
                     let kept =
                         entry.then.as_ref().map_or_else(|| item.clone(), |then| self.value(then));
@@ -359,6 +392,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
             self.scope.pop();
+            // The rest of the list cannot change the answer, and it may be thousands of services.
             let is_decided = match entry.kind {
                 MacroKind::Exists => any == Ternary::True,
                 MacroKind::All => every == Ternary::False,
@@ -368,12 +402,14 @@ impl<'a> Evaluator<'a> {
                 break;
             }
         }
+        // Such a rule looks as if it held, but it was never put to the test.
         if self.evaluation.comparison_count == compared_before && asks_for_figures(&entry.body) {
             self.evaluation.has_vacuous_macro = true;
         }
         match entry.kind {
             MacroKind::Exists => Value::Bool(any),
             MacroKind::All => Value::Bool(every),
+            // One that surely holds and none that may: anything less is open.
             MacroKind::ExistsOne => Value::Bool(match (sure, most) {
                 (1, 1) => Ternary::True,
                 (2.., _) | (_, 0) => Ternary::False,
@@ -389,6 +425,7 @@ impl<'a> Evaluator<'a> {
 fn asks_for_figures(body: &Node) -> bool {
     let (mut asks, mut cares) = (false, false);
     body.walk(&mut |node| match &node.expr {
+        // A condition that asks `has(..)` itself expects items without the figure.
         Expr::Select(_, field) => asks |= field.is_simulated(),
         Expr::Has(..) => cares = true,
         _ => {}
@@ -426,6 +463,8 @@ fn compare_exactly(operator: Operator, left: &Value, right: &Value) -> Value {
             let same = if a.is_known() && b.is_known() {
                 Ternary::known(a == b)
             } else {
+                // Two open answers may be equal or not; Kleene's logic says what follows from what
+                // is known of each.
                 a.and(*b).or(a.negated().and(b.negated()))
             };
             return Value::Bool(if operator == Operator::Eq { same } else { same.negated() });
@@ -454,6 +493,7 @@ fn calendar_part(accessor: Accessor, at: f64) -> f64 {
         Accessor::DayOfWeek => return (days + 4.0).rem_euclid(7.0),
         _ => {}
     }
+    // The days are counted from 1970 in the calendar, so no time zone takes part.
     let start = jiff::civil::date(1970, 1, 1);
     let span = jiff::Span::new().try_days(days as i64);
     let date = span.and_then(|span| start.checked_add(span)).unwrap_or(start);

@@ -127,6 +127,7 @@ impl Number {
 
     /// Applies a monotone function.
     pub fn map(&self, by: impl Fn(f64) -> f64) -> Self {
+        // A decreasing function, such as a change of sign, exchanges the two ends.
         let (a, b) = (by(self.low), by(self.high));
         let value = by(self.value);
         Self { low: a.min(b), value, high: a.max(b), figure: self.figure.clone() }
@@ -134,6 +135,7 @@ impl Number {
 
     /// Combines two numbers: the ends of the result enclose what any two values inside can give.
     pub fn combine(&self, sign: &str, other: &Self, by: impl Fn(f64, f64) -> f64) -> Self {
+        // The operators are monotone in each operand, so the extremes are at the corners.
         let ends = [
             by(self.low, other.low),
             by(self.low, other.high),
@@ -144,11 +146,15 @@ impl Number {
             Some(figure) => figure.path.clone(),
             None => format!("{}", other.value),
         };
+        // A figure that is computed from figures is one too; it has no unit, since it may be about
+        // several.
         let figure = (self.figure.is_some() || other.figure.is_some()).then(|| {
             let path = format!("{} {sign} {}", name(self), name(other));
             Arc::new(Figure { path, unit: None, metric: Metric::Other })
         });
         let value = by(self.value, other.value);
+        // Without a number at an end there is no bound: anything is possible, and no comparison is
+        // clear.
         if ends.iter().any(|end| end.is_nan()) || value.is_nan() {
             return Self { low: f64::NEG_INFINITY, value: 0.0, high: f64::INFINITY, figure };
         }
@@ -161,6 +167,7 @@ impl Number {
     pub fn exceeds(&self, other: &Self) -> Ternary {
         match () {
             () if self.low > other.high => Ternary::True,
+            // An equal end does not exceed, so `>` at the limit itself is a clear no.
             () if self.high <= other.low => Ternary::False,
             () => Ternary::Undetermined,
         }
@@ -170,6 +177,7 @@ impl Number {
     pub fn equals(&self, other: &Self) -> Ternary {
         match () {
             () if self.low > other.high || self.high < other.low => Ternary::False,
+            // Two intervals that overlap are only equal for certain where both are single points.
             () if self.low == self.high && other.low == other.high => Ternary::True,
             () => Ternary::Undetermined,
         }

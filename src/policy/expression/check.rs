@@ -25,14 +25,18 @@ pub(crate) fn check(
     problems: &Problems,
 ) -> Option<Node> {
     let source_map = SourceMap::new(text, file, whole);
+    // Before the parser, which calls itself for every level.
     if let Some((code, message, help)) = size_problem(text) {
         problems.push(Diagnostic::error(code, message, whole).help(help));
         return None;
     }
+    // Well above our own limit, so that it is our message which people see.
     let parsed = Parser::new().max_recursion_depth(64).parse_with_source_info(text);
     let (tree, info) = match parsed {
         Ok(parsed) => parsed,
         Err(wrong) => {
+            // Only the first error: behind it the parser guesses, and the rest are mostly
+            // consequences.
             for error in wrong.errors.iter().take(1) {
                 let (at, message) = syntax_problem(error, text);
                 let place = source_map.of(at, at + 1);
@@ -75,6 +79,7 @@ fn size_problem(text: &str) -> Option<(Code, String, String)> {
 
 /// Where the parser stopped, as a byte, and why, without its list of everything else.
 fn syntax_problem(error: &cel::ParseError, text: &str) -> (usize, String) {
+    // The parser counts lines and columns from 1, and may give neither.
     let (line, column) = error.pos;
     let line = usize::try_from(line).unwrap_or(1).max(1) - 1;
     let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
@@ -82,8 +87,11 @@ fn syntax_problem(error: &cel::ParseError, text: &str) -> (usize, String) {
     let rest = text.get(start..).unwrap_or_default();
     let at = start + rest.char_indices().nth(column).map_or(rest.trim_end().len(), |(at, _)| at);
     let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
+    // It lists every token that could stand there, which is most of the language.
     let message = message.split(" expecting ").next().unwrap_or(message);
     let message = message.lines().next().unwrap_or_default().replace("<EOF>", "its end");
+    // An error at the end of the text is shown at its last character, since there is nothing behind
+    // it.
     (at.min(text.len().saturating_sub(1)), message)
 }
 
@@ -139,6 +147,7 @@ impl Checker<'_> {
     /// Where the token of a part is.
     fn token_place(&self, id: u64) -> Place {
         let (start, stop) = self.info.offset_for(id).unwrap_or((0, 0));
+        // The parser counts characters, a place bytes.
         let byte = |character: u32| {
             let found = self.text.char_indices().nth(character as usize);
             found.map_or(self.text.len(), |(byte, _)| byte)
@@ -146,6 +155,8 @@ impl Checker<'_> {
         self.source_map.of(byte(start), byte(stop + 1))
     }
 
+    // CEL's three kinds of numbers are one here: `count > 1` must not fail for want of a decimal
+    // point.
     fn literal(&self, literal: &LiteralValue, place: Place) -> Option<Typed> {
         let (expr, of) = match literal {
             LiteralValue::Boolean(boolean) => (Expr::Bool(**boolean), Type::Bool),
@@ -163,6 +174,7 @@ impl Checker<'_> {
     }
 
     fn name(&self, name: &str, place: Place) -> Option<Typed> {
+        // Names of macros come first, as in CEL, even where a variable has the same name.
         if let Some((_, of)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return Some((Node { expr: Expr::Binding(name.to_owned()), place }, of.clone()));
         }
@@ -208,6 +220,7 @@ impl Checker<'_> {
     fn unknown_field(&self, record: &RecordType, field: &str, place: Place) {
         let message = format!("{} has no field `{field}`", record.what);
         let problem = Diagnostic::error(Code::UnknownName, message, place);
+        // A hint for a field that people look for tells more than the nearest name.
         if let Some((_, hint)) = record.hints.iter().find(|(name, _)| *name == field) {
             self.push(problem.help(*hint));
             return;
@@ -223,6 +236,7 @@ impl Checker<'_> {
 
     /// Whether there is a flow or service of this name; reports when not.
     fn require_known(&self, names: MapKind, name: &str, place: Place) -> Option<()> {
+        // Policies are also checked alone, and then nobody knows the names yet.
         let Some(topology) = self.topology else { return Some(()) };
         let (code, what, all): (_, _, Vec<&str>) = match names {
             MapKind::Flow => {
@@ -243,6 +257,7 @@ impl Checker<'_> {
             place,
         );
         let mut problem = self.problems.suggest_nearest(problem, name, all.iter().copied(), || {
+            // A list of dozens of names would hide the message.
             (all.len() <= 12).then(|| format!("there are {}", in_backticks(all.iter(), "and")))
         });
         // The place is that of a text in a text: what would replace it is said, not offered.
@@ -323,8 +338,10 @@ impl Checker<'_> {
                     "getHours",
                     "getMinutes",
                 ];
+                // The token of a method is its opening bracket; the name stands before it.
                 let before = Place { start: own.start.saturating_sub(name.len() as u32), ..own };
                 let before = if call.target.is_some() { before } else { own };
+                // A known name gets here when its operands do not fit.
                 let is_known = known.contains(&name);
                 let message = if is_known {
                     format!("`{name}` is used wrongly")
@@ -357,6 +374,8 @@ impl Checker<'_> {
             }
             Op::Eq | Op::Ne => {
                 let is_plain =
+                    // Records, maps and lists have no order and no single value; what is meant is
+                    // mostly one of their fields.
                     |of: &Type| !matches!(of, Type::Record(_) | Type::Map(..) | Type::List(_));
                 for (node, of) in [(&left, &a), (&right, &b)] {
                     if !is_plain(of) {
@@ -435,6 +454,7 @@ impl Checker<'_> {
             Type::Map(names, inner) => {
                 let help = format!("{} take a name in quotes", kind.describe());
                 self.require(&at, &at_kind, &Type::Text, &help)?;
+                // A name that is computed can only be looked up in the evaluation.
                 if let Expr::Text(name) = &at.expr {
                     self.require_known(*names, name, at.place)?;
                 }
@@ -445,12 +465,14 @@ impl Checker<'_> {
                 return None;
             }
         };
+        // The closing bracket has no token of its own.
         let place = Place { end: place.end.max(at.place.end + 1), ..place };
         Some((Node { expr: Expr::Index(Box::new(of), Box::new(at)), place }, inner))
     }
 
     fn constant(&self, name: &str, operands: Vec<Typed>, place: Place) -> Option<Typed> {
         let [(node, _)] = operand_array(operands);
+        // Only a constant can be checked when the policy is read, and a slip is worth knowing then.
         let Expr::Text(text) = &node.expr else {
             self.refuse(node.place, &format!("`{name}` takes a text in quotes"), usage(name));
             return None;
@@ -479,6 +501,8 @@ impl Checker<'_> {
                 self.refuse(zone.place, "a time zone is a text", usage("getHours"));
                 return None;
             };
+            // Zones by name depend on a database of the machine, so the same rule could give two
+            // answers.
             let Some(found) = utc_offset(text) else {
                 let message = format!("`{text}` is not an offset from UTC");
                 self.refuse(
@@ -503,6 +527,7 @@ impl Checker<'_> {
             self.wrong_type(&list, "a macro goes over a list, `flows` or `services`", &kind);
             return None;
         };
+        // The work of macros inside one another multiplies.
         if self.scope.len() == MACROS_MAX {
             let message = format!("more than {MACROS_MAX} macros inside one another");
             self.push(
@@ -518,8 +543,10 @@ impl Checker<'_> {
         self.scope.push((comprehension_expr.iter_var.clone(), item.clone()));
         let read = self.node(parts.body);
         let then = parts.then.map(|then| self.node(then));
+        // Also where the body is wrong: the name must not be known behind the macro.
         self.scope.pop();
         let (body, of) = read?;
+        // Only a plain `map` makes a value of each item; all others ask a question.
         if parts.kind != MacroKind::Map || then.is_some() {
             self.require(&body, &of, &Type::Bool, "it is a yes or no that is asked of each item")?;
         }
@@ -589,6 +616,8 @@ struct MacroParts<'a> {
 }
 
 fn macro_parts(comprehension_expr: &ComprehensionExpr) -> Option<MacroParts<'_>> {
+    // The parser has written the macro out as a loop, and the shape of the loop tells which one it
+    // was.
     let Cel::Call(step) = &comprehension_expr.loop_step.expr else { return None };
     let plain = |kind, body| Some(MacroParts { kind, body, then: None });
     match (&comprehension_expr.accu_init.expr, step.func_name.as_str(), step.args.as_slice()) {
@@ -601,6 +630,7 @@ fn macro_parts(comprehension_expr: &ComprehensionExpr) -> Option<MacroParts<'_>>
         (Cel::List(_), "_?_:_", [body, added, _]) => {
             let Cel::Call(added) = &added.expr else { return None };
             let made = only(added.args.get(1)?)?;
+            // `filter` and `map` with a condition differ only in what they add to the list.
             if matches!(&made.expr, Cel::Ident(name) if *name == comprehension_expr.iter_var) {
                 return plain(MacroKind::Filter, body);
             }
@@ -672,6 +702,8 @@ fn usage(name: &str) -> &'static str {
 /// `2026-12-20T00:00:00Z`, or a day, which starts at midnight UTC, in seconds since 1970.
 pub fn parse_timestamp(text: &str) -> Option<f64> {
     let at = text.parse::<Timestamp>().ok().or_else(|| {
+        // Exactly ten characters: the parser also takes a date with a time, and would drop the
+        // time.
         let day: Date = (text.len() == 10).then(|| text.parse().ok()).flatten()?;
         format!("{day}T00:00:00Z").parse().ok()
     })?;

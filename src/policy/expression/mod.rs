@@ -229,8 +229,10 @@ impl Node {
         self.walk(&mut |node| {
             only &= match &node.expr {
                 Expr::Macro(item) => item.kind == MacroKind::Exists,
+                // A negation turns "some" into "none", and a count or a choice can do the same.
                 Expr::Not(_) | Expr::Conditional(_) | Expr::Size(_) => false,
                 Expr::Binary(Operator::Eq | Operator::Ne | Operator::In, both) => {
+                    // A comparison of two answers can also turn one around: `exists(..) == false`.
                     !both.iter().any(Self::may_be_bool)
                 }
                 _ => true,

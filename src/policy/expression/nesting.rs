@@ -34,15 +34,20 @@ struct Scan {
 impl Scan {
     fn add(&mut self, c: char) {
         match c {
+            // Brackets count one by one whatever they are: the parser finds out later whether they
+            // fit.
             '(' | '[' | '{' => self.depth += 1,
             ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
             '!' | '-' => self.signs += 1,
             '?' => self.questions += 1,
             _ => {}
         }
+        // Blanks between signs do not end their row: `- - x` nests as `--x` does.
         if c != '!' && c != '-' && !c.is_whitespace() {
             self.signs = 0;
         }
+        // Conditional operators nest to the right without brackets, and are counted over the whole
+        // text.
         self.deepest = self.deepest.max(self.depth + self.signs).max(self.questions);
     }
 }
@@ -53,6 +58,8 @@ fn skipped(text: &str) -> Option<usize> {
     if text.starts_with("//") {
         return Some(text.find('\n').unwrap_or(text.len()));
     }
+    // CEL allows a prefix for raw texts and bytes, in which quotes and backslashes count
+    // differently.
     let is_prefix = |c: &char| "rRbB".contains(*c);
     let prefix = text.chars().take_while(is_prefix).count();
     let is_raw = text[..prefix].contains(['r', 'R']);

@@ -18,6 +18,7 @@ impl SourceMap {
 
     /// Where these bytes of the value are written: on one line, as far as they go.
     pub(super) fn of(&self, start: usize, end: usize) -> Place {
+        // Where the two texts could not be matched, the whole condition is shown.
         let Some(bytes) = self.bytes.as_ref().filter(|bytes| start < bytes.len()) else {
             return self.whole;
         };
@@ -36,6 +37,8 @@ fn matched(value: &str, file: &str, start: usize) -> Option<Vec<u32>> {
         _ => {}
     }
     let mut bytes = Vec::with_capacity(value.len());
+    // Both texts are walked together: the value is the file's text without quotes, escapes and
+    // folds.
     for wanted in value.chars() {
         loop {
             let Some(found) = file[at..].chars().next() else {
@@ -45,6 +48,8 @@ fn matched(value: &str, file: &str, start: usize) -> Option<Vec<u32>> {
             if found == wanted || (wanted.is_whitespace() && found.is_whitespace()) {
                 bytes.extend((0..wanted.len_utf8()).map(|offset| (at + offset) as u32));
                 at += found.len_utf8();
+                // A fold is one space in the value and any number of blanks and line ends in the
+                // file.
                 if found != wanted {
                     let rest = file[at..].trim_start();
                     at = file.len() - rest.len();
@@ -54,6 +59,8 @@ fn matched(value: &str, file: &str, start: usize) -> Option<Vec<u32>> {
             let is_dressing = found.is_whitespace()
                 || (found == '\\' && quote == Some('"'))
                 || (found == '\'' && quote == Some('\''));
+            // Something else stands in the file, such as an escape for another character: no place
+            // could be relied on.
             if !is_dressing {
                 return None;
             }
