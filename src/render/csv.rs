@@ -31,6 +31,8 @@ pub fn advice_csv(report: &AdviseReport) -> String {
             text.push_str(&format!("{},{},{numbers}\n", quoted.join(","), row.steps));
         }
     }
+    // What is lost in the noise is named without figures, so that nobody sorts by numbers that mean
+    // nothing.
     for (rank, noise) in report.noise.iter().enumerate() {
         let cells = ["noise", &(rank + 1).to_string(), noise.kind.as_str(), &noise.at, &noise.what]
             .map(quoted_field);

@@ -76,6 +76,7 @@ fn render_one<'a>(
     for window in windows {
         group = window.show_in(group);
     }
+    // A long replacement would hide the message; the help alone says enough.
     let fix = diagnostic.fix.as_ref().filter(|fix| fix.replacement.len() <= TEXT_MAX);
     let Some(fix) = fix else {
         if let Some(help) = &diagnostic.help {
@@ -83,6 +84,7 @@ fn render_one<'a>(
         }
         return render(&[group]);
     };
+    // A fix is a proposal, so it needs a headline of its own even where nobody wrote one.
     let help = diagnostic.help.as_deref().unwrap_or("write this instead");
     let window = texts.window_of(fix.place, fix.place);
     let patch = Patch::new(window.range_within(fix.place), printable_text(&fix.replacement));
@@ -105,6 +107,8 @@ fn without_second_headline(text: &str) -> String {
 fn text_windows<'a>(diagnostic: &'a Diagnostic, texts: &mut SourceTexts<'a>) -> Vec<Window<'a>> {
     let Some(primary) = &diagnostic.primary else { return Vec::new() };
     let mut groups: Vec<Vec<&Label>> = vec![vec![primary]];
+    // Labels that are far apart get windows of their own: all lines between them would be shown
+    // otherwise.
     for label in &diagnostic.others {
         let near = groups.iter_mut().find(|group| are_near(group, label));
         match near {
@@ -156,6 +160,7 @@ impl<'a> Window<'a> {
     /// A place as a range within the window.
     fn range_within(&self, place: Place) -> std::ops::Range<usize> {
         let within = |byte: u32| {
+            // A place may end outside the window, or within a character where the line was cut.
             let mut byte = (byte as usize).saturating_sub(self.start).min(self.text.len());
             while !self.text.is_char_boundary(byte) {
                 byte -= 1;
@@ -203,6 +208,8 @@ impl<'a> SourceTexts<'a> {
         let first = places().min_by_key(|place| place.start).expect("a window has a label");
         let last = places().max_by_key(|place| place.end).expect("a window has a label");
         let mut window = self.window_of(first, last);
+        // The renderer counts columns in what it is given, so a cut line needs the column in the
+        // whole line.
         if window.column.is_some() {
             let before = &self.sources.get(first.source).text[..labels[0].place.start as usize];
             let line = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -298,6 +305,7 @@ fn count_newlines(bytes: &[u8]) -> usize {
 /// A text that a terminal cannot take for a command, on one line, and not longer than a reader's
 /// patience: a value in the wrong place can be a whole file.
 fn printable_text(text: &str) -> String {
+    // Escapes in a message could move the cursor or change what was printed before.
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     match text.char_indices().nth(TEXT_MAX) {
         None => text.chars().map(plain).collect(),

@@ -43,6 +43,7 @@ fn entry_detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     if let (Some(key), Some(topology), Some(sources)) =
         (&entry.key, &entry.in_topology, &entry.in_sources)
     {
+        // Keys of the topology are written with `_` and `.`, which read badly in a sentence.
         let key = key.replace(['_', '.'], " ");
         let source = entry.source.as_deref().map(|source| format!(" ({})", style(source)));
         let source = source.unwrap_or_default();

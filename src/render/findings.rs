@@ -41,10 +41,13 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     if let Some(verdict) = &report.verdict {
         for item in verdict.limits.iter().filter(|limit| limit.outcome != LimitOutcome::Held) {
             let is_exceeded = item.outcome == LimitOutcome::Exceeded;
+            // An undecided limit is no error: nothing says that it is exceeded.
             let level = if is_exceeded { Level::Error } else { Level::Warning };
             let id = format!("limit/{}", item.name);
             let title = format!("limit of {}", item.name);
             found.push(Finding {
+                // With the change, since the same limit may be exceeded by one change and not by
+                // another.
                 key: format!("{id}/{}", report.change),
                 text: item.reason.clone(),
                 places: item.locations.clone(),
@@ -54,6 +57,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
             });
         }
         for item in verdict.rules.iter().filter(|rule| rule.outcome != RuleOutcome::Held) {
+            // Only a rule that fired for certain stops; one that is undecided asks for a person.
             let is_stop = item.outcome == RuleOutcome::Fired && item.verdict == Decision::Stop;
             let id = format!("rule/{}", item.name);
             found.push(Finding {
@@ -61,11 +65,13 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
                 level: if is_stop { Level::Error } else { Level::Warning },
                 text: with_advice(item),
                 key: format!("{id}/{}", report.change),
+                // First where the change could be edited, then the rule itself.
                 places: item.locations.iter().chain(&item.place).cloned().collect(),
                 id,
             });
         }
     }
+    // One finding for all files: each by itself would hide the rest.
     let unmatched = report.files.as_ref().filter(|file| file.unmatched > 0);
     found.extend(unmatched.map(|_| Finding {
         id: "files/unmatched".to_owned(),
@@ -80,6 +86,8 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         title: format!("{} is not stated", item.what),
         level: Level::Note,
         text: simulation::unknown(item, &WORDING),
+        // By what is unknown and not by its line, so that an edit above does not make it a new
+        // finding.
         key: format!("unknown/{}/{}/{}", item.what, item.caller, item.dependency),
         places: item.place.iter().cloned().collect(),
     }));
@@ -89,6 +97,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
 /// Returns what came of a rule, and what it tells people to do about it.
 fn with_advice(rule: &RuleReport) -> String {
     let message = rule.message.trim();
+    // The reason of a rule often holds its message already.
     let is_said = message.is_empty() || rule.reason.contains(message.trim_end_matches('.'));
     match rule.outcome {
         RuleOutcome::Fired if !is_said => format!("{}. {message}", rule.reason),
@@ -100,6 +109,7 @@ fn with_advice(rule: &RuleReport) -> String {
 pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
     let finding = |problem: &Problem| {
         let help = problem.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+        // The line is left out, since it changes with every edit above.
         let file = problem.place.as_ref().map_or("", |place| &place.file);
         Finding {
             id: problem.code.clone(),

@@ -37,7 +37,9 @@ fn annotation_line(finding: &Finding) -> String {
         Level::Note => "notice",
     };
     let mut properties = Vec::new();
+    // Standard input and arguments have no line to be shown beside.
     if let Some(place) = finding.places.iter().find(|place| uri::is_file(&place.file)) {
+        // The runner knows files by their path from the repository, without `./`.
         let file = place.file.strip_prefix("./").unwrap_or(&place.file);
         properties.push(format!("file={}", escaped_property(file)));
         properties.push(format!("line={}", place.line));
@@ -48,6 +50,7 @@ fn annotation_line(finding: &Finding) -> String {
             properties.push(format!("endColumn={}", place.end_column));
         }
     }
+    // A name could otherwise end the property and begin another.
     properties.push(format!("title={}", escaped_property(&harmless_name(&finding.title))));
     format!(
         "::{command} {}::{}\n",
@@ -57,6 +60,7 @@ fn annotation_line(finding: &Finding) -> String {
 }
 
 fn escaped_message(text: &str) -> String {
+    // `%` comes first: it would escape the escapes of the others.
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -11,6 +11,7 @@ use crate::report::{Decision, LimitOutcome, RuleOutcome};
 pub fn render_junit(report: &Report) -> String {
     let cases = test_cases(report);
     let failures = cases.iter().filter(|case| case.failure.is_some()).count();
+    // The counts stand on both levels, since readers look at either.
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", cases.len());
     let name = escaped_xml(&format!("{}: {}", report.topology, report.change));
     let mut xml = format!(
@@ -46,6 +47,7 @@ struct Case {
 }
 
 fn test_cases(report: &Report) -> Vec<Case> {
+    // Without a verdict nothing was checked, so there is no test.
     let Some(verdict) = &report.verdict else { return Vec::new() };
     let mut cases = Vec::new();
     cases.extend(verdict.limits.iter().map(|limit| Case {
@@ -90,6 +92,7 @@ fn escaped_xml(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
+            // These two are no characters of XML, not even as references.
             '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
             _ => safe.push(c),
         }

@@ -34,6 +34,7 @@ const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 pub fn render_comment(report: &Report) -> String {
     let mut parts = Vec::new();
     parts.extend(
+        // First what changes how everything below is read.
         simulation::interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")),
     );
     parts.extend(report.verdict.as_ref().map(|_| comment_marker(report)));
@@ -73,7 +74,9 @@ fn join_fitting(parts: Vec<String>) -> String {
     let mut kept = Vec::new();
     let mut left_out = 0;
     for part in parts {
+        // Counted with the empty line that joins it to the next.
         let length = part.chars().count() + 2;
+        // A part that does not fit ends nothing: shorter ones behind it may still fit.
         if length <= room {
             room -= length;
             kept.push(part);
@@ -149,6 +152,7 @@ fn render_sections(headline: &[String], sections: &[Section], footer: &str) -> S
 /// Returns the marker by which a bot finds an earlier comment, to update it in place: the same for
 /// every check of a topology.
 fn comment_marker(report: &Report) -> String {
+    // A `>` or `--` in the name could end the HTML comment.
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/');
     let name: String = report.topology.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("<!-- blastwave:check:{name} -->")
@@ -166,6 +170,7 @@ fn verdict_text(verdict: &Verdict) -> String {
         Decision::Caution => ("⚠️", "Caution"),
         Decision::Stop => ("⛔", "Stop"),
     };
+    // A reason that names hundreds of services would push all else out of the comment.
     let short = |reason: &String| reason.chars().take(REASON_LENGTH).collect::<String>();
     let mut reasons = verdict.reasons.iter().map(|reason| marked(&short(reason)));
     let first = reasons.next().map_or_else(String::new, |reason| format!(" {reason}"));
@@ -215,6 +220,7 @@ fn flows_section(report: &Report) -> Option<String> {
 fn picture_link(url: &str) -> String {
     // Parentheses would end the link.
     let url = url.replace('(', "%28").replace(')', "%29");
+    // The end of the path tells what it is, whatever query stands behind it.
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let is_shown = [".svg", ".png", ".gif", ".jpg", ".jpeg", ".webp"];
     if is_shown.iter().any(|end| path.ends_with(end)) {
@@ -265,6 +271,7 @@ fn course_section(report: &Report) -> Option<String> {
         )
     }));
     let worth = simulation::worth(report, &WORDING);
+    // In a list the sentence stands alone and must say what is worth so much.
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
         Some(money) => format!("the lost orders are worth {money}"),
         None => worth.replace(" of them ", " of the lost orders "),
@@ -273,6 +280,7 @@ fn course_section(report: &Report) -> Option<String> {
 }
 
 fn services_section(report: &Report) -> Option<String> {
+    // Services that are hardly ever hit would hide those that are.
     let is_hit = |service: &&UnitReport| service.degraded.p >= HIT;
     let hit: Vec<&UnitReport> = report.services.iter().filter(is_hit).collect();
     if hit.is_empty() {

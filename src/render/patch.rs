@@ -8,6 +8,7 @@ pub fn unified_patch(path: &str, before: &str, after: &str) -> String {
     let path = path.trim_start_matches("./").trim_start_matches('/').replace('\\', "/");
     let diff = TextDiff::from_lines(before, after);
     diff.unified_diff()
+        // Three lines around a change, as Git writes them.
         .context_radius(3)
         .header(&side_header("a", &path), &side_header("b", &path))
         .to_string()
@@ -26,6 +27,7 @@ fn side_header(side: &str, path: &str) -> String {
         match byte {
             b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
             0x20..=0x7e => quoted.push(char::from(byte)),
+            // Git writes other bytes in octal.
             _ => quoted.push_str(&format!("\\{byte:03o}")),
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
 /// The worst, in a sentence.
 pub(super) fn rank_headline(report: &RankReport, name: fn(&str) -> String) -> String {
     let [noun, nouns] = origin_nouns(report);
+    // A topology without such origins is no error; the sentence says that there are none.
     let Some(worst) = report.origins.first() else {
         return format!("{} has no {nouns} that could break", name(&report.topology));
     };
@@ -50,6 +51,7 @@ fn services_clause(origin: &OriginReport) -> String {
         return "no other service".to_owned();
     }
     let mean = amount_text(origin.services.mean);
+    // The number decides as it is shown: 0.9999 is written as 1.
     let noun = if mean == "1" { "service" } else { "services" };
     format!("{mean} other {noun}")
 }
@@ -92,6 +94,7 @@ pub(super) fn interruption_note(report: &RankReport) -> Option<String> {
 
 /// A mean of things that are counted.
 pub(super) fn amount_text(value: f64) -> String {
+    // Whole numbers stay whole: `3.00 services` would pretend to a measurement.
     if value == value.round() { format::count(value) } else { format::digits(value, 3) }
 }
 
@@ -104,6 +107,7 @@ pub(super) fn impact_text(of: &ImpactReport) -> String {
 
 /// The 95% interval of a mean.
 pub(super) fn interval_text(of: &ImpactReport, dash: &str) -> String {
+    // Trials that all agree leave no interval.
     if of.low == of.high {
         return "exact".to_owned();
     }
@@ -122,6 +126,7 @@ pub fn rank_markdown(report: &RankReport) -> String {
     }
     let mut table = MarkdownTable::new(&columns, 1);
     for origin in report.origins.iter().take(ROWS_MAX) {
+        // The mark stands beside the name, since colour is lost in a comment.
         let mark = if origin.single_point_of.is_empty() { "" } else { "⚠️ " };
         let mut cells = vec![
             format!("{mark}{}", code(&origin.name)),

@@ -41,6 +41,7 @@ pub(super) const HEADS: [&str; 7] =
 pub(super) fn score_cells(score: &ScoreReport) -> [String; 7] {
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |item| format!("{item:.2}"));
+    // Of nothing there is no share, so a dash and not 0.
     let of =
         |count: u64, all: u64| if all == 0 { "-".to_owned() } else { format!("{count}/{all}") };
     [
@@ -73,6 +74,7 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
         .as_ref()
         .map(|diagnosis| format!("{}/{}", diagnosis.first_three, diagnosis.scored));
     let row = |name: String, score: &ScoreReport, trigger: Option<String>| {
+        // With the column every row has a cell, also those that have no place of their own.
         let trigger = of_all.as_ref().map(|_| trigger.unwrap_or_else(|| "-".to_owned()));
         ReplayRow { name, cells: score_cells(score).into_iter().chain(trigger).collect() }
     };
@@ -194,6 +196,7 @@ pub(super) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
             component.observed_from_s.is_some() || component.observed_until_s.is_some()
         })
         .collect();
+    // What has no start stands last; equal starts keep the order written.
     timed.arrange_by(|a, b| {
         let from = |component: &ComponentReport| component.observed_from_s.unwrap_or(f64::INFINITY);
         from(a).total_cmp(&from(b))
@@ -209,6 +212,8 @@ pub(super) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
             .first_failed_s
             .zip(component.failed_for_s)
             .map(|(from, lasted)| from + lasted);
+        // A service that fails in fewer than half of the trials is not predicted to fail, so it has
+        // no time.
         let first = component.first_failed_s.filter(|_| component.failed >= 0.5);
         (
             span(component.observed_from_s, component.observed_until_s),
@@ -240,6 +245,7 @@ fn containment_line(containment: &ContainmentReport) -> String {
         Some(false) => {
             format!("contained in reality, but not in the simulation: {}", containment.what)
         }
+        // Taking it away was not possible, which is not the same as making no difference.
         None => format!("contained; the simulation cannot be run without it: {}", containment.what),
     }
 }

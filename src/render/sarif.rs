@@ -36,6 +36,7 @@ pub fn render_problems(problems: &[Problem]) -> String {
 fn sarif_log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     let mut ids: Vec<&Finding> = Vec::new();
     for item in found {
+        // Each id once, in the order of its first use: `ruleIndex` counts in this list.
         if ids.iter().all(|known| known.id != item.id) {
             ids.push(item);
         }
@@ -71,6 +72,8 @@ fn sarif_result(finding: &Finding, index: usize) -> Value {
         Level::Warning => "warning",
         Level::Note => "note",
     };
+    // More than one location would say that all of them must be edited; the others only belong to
+    // it.
     let mut places = finding.places.iter().filter_map(sarif_location);
     let first: Vec<Value> = places.next().into_iter().collect();
     let related: Vec<Value> = places.collect();

@@ -14,6 +14,7 @@ pub fn render_short(report: &Report) -> String {
         return format!("{topology}, {change}: {headline}\n");
     };
     let undecided = if simulation::is_open(verdict) { ", undecided" } else { "" };
+    // One line has room for one reason.
     let reason = verdict
         .reasons
         .first()

@@ -5,6 +5,7 @@ pub(super) fn of_file(path: &str) -> Option<String> {
     if !is_file(path) {
         return None;
     }
+    // An address separates folders by `/` on every system.
     let path = path.replace('\\', "/");
     let mut uri = String::with_capacity(path.len());
     // A colon in the first part would be taken for the end of a scheme, so it is never plain.
@@ -16,6 +17,7 @@ pub(super) fn of_file(path: &str) -> Option<String> {
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
+    // A relative address is read from the repository, and code hosts do not take the `./`.
     let uri = uri.strip_prefix("./").unwrap_or(&uri);
     Some(if uri.starts_with('/') { format!("file://{uri}") } else { uri.to_owned() })
 }

@@ -62,6 +62,7 @@ fn pair_sections(
 ) -> String {
     let sides = format!("{} → {}", isolated_name(&pair.a), isolated_name(&pair.b));
     let id =
+        // An id may stand only once in a page, and each pair has the same sections.
         |what: &str| if index == 0 { what.to_owned() } else { format!("{what}-{}", index + 1) };
     let mut body = html_section(
         &id("flows"),
@@ -127,6 +128,7 @@ fn picture_of(
         focuses.get(place)
     };
     let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
+    // Two equal pictures side by side would say no more than one.
     if pair.identical {
         return html_figure(
             &chart::draw_cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
@@ -171,6 +173,8 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
         table.add_row(&isolated_name(&flow.name), &cells);
     }
     let total = total_sentence(&pair.total, report.metric);
+    // Trials are paired, so the interval is that of the difference, narrower than those of the
+    // sides suggest.
     let note = "Points are percentage points; in brackets are 95% intervals, from differences within \
                 each trial.";
     let note = format!("<p>{}</p>\n<p class=\"soft\">{note}</p>\n", escaped_text(&total));
@@ -178,6 +182,7 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
 }
 
 fn failed_cell(report: &CompareReport, of: &str, flow: &str) -> HtmlCell {
+    // A flow that one side does not have is unknown there, and not 0.
     let found = side_named(report, of)
         .and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
     found.map_or(HtmlCell::Unknown, |found| share_cell(&found.failed))
@@ -189,6 +194,7 @@ fn share_cell(of: &Interval) -> HtmlCell {
 
 /// A difference of probabilities, in percentage points.
 fn points_of(of: &Difference) -> HtmlCell {
+    // The whole interval must be 0: an estimate of 0 alone may hide a difference.
     let shown = if of.low == 0.0 && of.high == 0.0 {
         "none".to_owned()
     } else {
@@ -242,6 +248,7 @@ fn total_sentence(of: &LossDifference, metric: Metric) -> String {
 fn services_table(pair: &PairReport, id: &str) -> String {
     let columns = ["service:", "points more or fewer"];
     let mut table = HtmlTable::new(id, &columns);
+    // Thousands of services differ by chance; only a clear difference is worth a row.
     for item in pair.services.iter().filter(|service| service.failed.is_clear()) {
         table.add_row(&isolated_name(&item.name), &[points_of(&item.failed)]);
     }
@@ -268,6 +275,7 @@ fn single_points(report: &CompareReport) -> Vec<String> {
 fn all_assumptions(report: &CompareReport) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for said in report.sides.iter().flat_map(|side| &side.result.assumptions) {
+        // Most sides take the same things for granted.
         if !all.contains(said) {
             all.push(said.clone());
         }

@@ -49,6 +49,7 @@ impl Made<'_> {
 
 /// A section with its heading; nothing where there is nothing to say.
 fn html_section(id: &str, title: &str, body: &str) -> String {
+    // An empty section would be a heading without a message.
     if body.is_empty() {
         return String::new();
     }
@@ -60,9 +61,11 @@ fn html_section(id: &str, title: &str, body: &str) -> String {
 /// A picture. One that is much wider than a page keeps its size and is moved, since it could not be read
 /// if it were shrunk.
 fn html_figure(svg: &str) -> String {
+    // The width stands in the picture itself; it is drawn elsewhere and knows its own size.
     let width =
         svg.split_once("width=\"").and_then(|(_, rest)| rest.split_once('"')?.0.parse().ok());
     if width.is_some_and(|width: f64| width > WIDE) {
+        // Reachable by keyboard, since a page that scrolls only by mouse shuts people out.
         let reach = "tabindex=\"0\" role=\"region\" aria-label=\"A wide picture\"";
         return format!("<div class=\"fig big\" {reach}>{svg}</div>\n");
     }

@@ -22,6 +22,7 @@ pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
         ));
     }
     body.push_str("<p class=\"soft\">Simulated, not measured.</p>\n</header>\n");
+    // Hidden until the script runs, since the controls do nothing without it.
     body.push_str(
         "<div id=\"bw-controls\" role=\"group\" aria-label=\"What to show\" hidden>\n\
          <span class=\"ctl\"><label for=\"bw-q\">search</label> \

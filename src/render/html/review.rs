@@ -48,6 +48,7 @@ fn block_markup(block: &ReviewBlock, id: &str, review: &Review<'_>) -> String {
             let Review { report, focus, observed, .. } = *review;
             let drawn =
                 chart::draw_timeline(report, focus, TimelineLanes::Team, Some(observed), &STYLE);
+            // Where no time is known there is no timeline, and the rest of the review still stands.
             drawn.map_or_else(|_| String::new(), |svg| html_figure(&svg))
         }
     }

@@ -16,7 +16,9 @@ const MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 /// further script whatever stands in the body, no request to anywhere.
 pub(super) fn whole_page(title: &str, body: &str, data: &PageReport) -> String {
     let style =
+        // The dark colours are those of the pictures, so that text and pictures change together.
         format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{}}}\n", chart::dark_rules());
+    // Digests of the very text: a byte more or less and the browser would run neither.
     let (script_is, style_is) = (sha256::source_digest(SCRIPT), sha256::source_digest(&style));
     let title = escaped_text(title);
     let data = embedded_json(data);
@@ -54,6 +56,7 @@ pub(super) fn sentence_markup(said: &str) -> String {
     let mut rest = said;
     // Backticks within a name are letters of it.
     while let Some((before, marked)) = rest.split_once(MARKS[0]) {
+        // A sentence that was cut may have lost the second mark.
         let (name, after) = marked.split_once(MARKS[1]).unwrap_or((marked, ""));
         markup.push_str(&with_code(before));
         markup.push_str(&format!("<b><bdi>{}</bdi></b>", escaped_text(name)));
@@ -90,6 +93,7 @@ fn embedded_json(data: &PageReport) -> String {
     let json = serde_json::to_string(data).expect("plain data is always written");
     let mut safe = String::with_capacity(json.len());
     for letter in json.chars() {
+        // `</script>` or `<!--` in a name would end the element or change how it is read.
         match letter {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 safe.push_str(&format!("\\u{:04x}", u32::from(letter)));

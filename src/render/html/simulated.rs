@@ -49,6 +49,7 @@ pub fn diagrams_page(
     let cascade = html_figure(&chart::draw_cascade(focus, &STYLE));
     body.push_str(&html_section("cascade", "What fails, and what contains it", &cascade));
     body.push_str(&html_section("when", "When", &when_section(report, focus, observed)));
+    // Where no orders are counted there is nothing to draw, and the sentences still stand.
     let losses = chart::draw_losses(report, &STYLE).ok();
     let losses = losses.map_or_else(String::new, |svg| html_figure(&svg));
     body.push_str(&html_section(
@@ -81,6 +82,7 @@ pub fn diagrams_page(
 
 fn page_head(report: &Report, headline: &str) -> String {
     let mut head = String::from("<header>\n");
+    // A verdict is what the page is opened for, so it takes the place of the headline.
     if let Some(verdict) = &report.verdict {
         head.push_str(&decision_markup(verdict));
         head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence_markup(headline)));
@@ -230,6 +232,7 @@ fn protections_list(report: &Report) -> String {
         .into_iter()
         .map(|unheld| (unheld, "nothing contained it".to_owned()));
     let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
+    // A page of thousands of rows opens slowly, and the rest is reached by selecting a service.
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
@@ -260,6 +263,7 @@ fn when_section(
     let drawn = chart::draw_timeline(report, focus, TimelineLanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| html_figure(&svg));
     let mut items = Vec::new();
+    // Half and 19 of 20: a mean of times says little, since a few rollouts last very long.
     let mut add = |what: &str, spread: Option<Spread>| {
         items.extend(spread.map(|spread| {
             let (half, most) = (format::duration(spread.p50), format::duration(spread.p95));

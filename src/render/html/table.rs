@@ -41,6 +41,7 @@ impl<'a> HtmlTable<'a> {
                     "<td class=\"n\" data-v=\"{value}\">{}</td>",
                     escaped_text(shown)
                 )),
+                // Below every figure, so that unknown ones come together when they are sorted.
                 HtmlCell::Unknown => self.rows.push_str("<td class=\"n\" data-v=\"-1\">–</td>"),
             }
         }

@@ -44,6 +44,7 @@ const WORDING: Wording = Wording { name: name_as_code, arrow: "→" };
 
 /// A name of a thing as code; a whole sentence, which has blanks, as it is.
 fn name_as_code(text: &str) -> String {
+    // A link is kept as it is, so that it can be followed.
     if is_plain_url(text) {
         return text.to_owned();
     }
@@ -82,6 +83,7 @@ fn mermaid_block(text: &str) -> String {
 }
 
 fn fenced_command(command: &str) -> String {
+    // A line break within would begin another command.
     command.replace("```", "'''").replace(['\n', '\r'], " ")
 }
 

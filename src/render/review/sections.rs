@@ -25,6 +25,7 @@ pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<Rev
     ));
     items.push(format!("How well it agrees: {}", agreement_sentence(review)));
     let advice = advised::headline(review.advice, wording).join(" ");
+    // The headline begins with what this line says already.
     let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
     items.push(format!("What would have helped: {advice}"));
     vec![ReviewBlock::List(items)]
@@ -124,6 +125,7 @@ pub(super) fn compared_section(review: &Review<'_>, wording: &Wording) -> Vec<Re
     if !all.is_empty() {
         let heads = ["component", "seen", "most likely", "fails", "degraded or worse", ""];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        // Misses come first: they are what a reader can learn from.
         let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|item| item.is_hit());
         rows.extend(misses.into_iter().chain(hits).map(|miss| component_row(miss, wording)));
         blocks.push(ReviewBlock::Table(rows));
@@ -181,6 +183,7 @@ fn state_word(observed: ComponentState) -> &'static str {
 
 fn missed_duration(item: DurationReport) -> Option<String> {
     let (observed, predicted) = (item.observed_s?, item.predicted_s?);
+    // Both ways round, since a factor is the same in either direction.
     let is_near = observed <= predicted * NEAR && predicted <= observed * NEAR;
     (!is_near).then(|| {
         format!(
@@ -200,6 +203,7 @@ fn unseen_sentence(review: &Review<'_>, wording: &Wording) -> Option<String> {
         .report
         .services
         .iter()
+        // From half of the trials on, failing is what the simulation finds most likely.
         .filter(|service| service.failed.p >= 0.5 && !known(&service.name));
     let names: Vec<String> = failing.map(|failing| (wording.name)(&failing.name)).collect();
     let verb = if names.len() == 1 { "fails" } else { "fail" };
@@ -313,6 +317,7 @@ pub(super) fn advice_section(review: &Review<'_>, wording: &Wording) -> Vec<Revi
     let advice = review.advice;
     let mut blocks = vec![ReviewBlock::Said(advised::headline(advice, wording).join(" "))];
     let mut sections = advised::sections(advice, wording);
+    // What works together is the advice to decide on; the single steps are for comparison.
     if let Some(at) = sections.iter().position(|section| section.title == "Together") {
         let together = sections.remove(at);
         blocks.push(ReviewBlock::Said(format!("To decide on ({}):", together.remark)));
@@ -355,5 +360,6 @@ pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<Rev
 
 /// No more than a tenth of a percent.
 fn rounded_share(share: f64) -> f64 {
+    // Near the ends a rounded share would read as never or as always.
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }

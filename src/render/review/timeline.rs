@@ -113,6 +113,7 @@ fn simulated_figure(unit: &UnitReport) -> String {
 /// `first after 45 s (12 s–3 min)`.
 fn spread_text(what: &str, spread: Spread) -> String {
     let [low, median, high] = [spread.p10, spread.p50, spread.p90].map(format::duration);
+    // Where all trials agree, a range would repeat one number.
     if low == high {
         return if spread.p50 <= 0.0 {
             format!("{what} at once")

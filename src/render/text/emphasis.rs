@@ -93,6 +93,7 @@ impl StyledLine {
 
 /// How many columns a text takes in a terminal.
 pub(super) fn text_columns(text: &str) -> usize {
+    // By columns and not by letters: some take two, and some none.
     text.width()
 }
 
@@ -124,6 +125,7 @@ fn take_columns(chars: impl Iterator<Item = char>, most: usize) -> String {
 pub(super) fn wrap_text(text: &str, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
+        // A word longer than a line would otherwise stand out of the page.
         for part in break_word(word, most.max(1)) {
             let line = lines.last_mut().expect("at least one line");
             let gap = usize::from(!line.is_empty());

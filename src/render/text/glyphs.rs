@@ -67,9 +67,11 @@ impl Glyphs {
     /// 0 is always seen, and what is below 1 is never full.
     pub(super) fn share_bar(&self, failed: f64, degraded: f64, cells: usize) -> StyledLine {
         let parts = self.fills.len();
+        // In eighths of a cell, so that a short bar still shows differences.
         let full = cells * parts;
         let failed = part_of(failed, full);
         let used = failed.div_ceil(parts);
+        // A cell that fails in part is used up: the shade begins in the next one.
         let degraded = part_of(degraded, cells).max(used);
         let mut line = StyledLine::default();
         line.push_piece(Emphasis::Bad, self.fills[parts - 1].repeat(failed / parts));
@@ -91,6 +93,7 @@ impl Glyphs {
         let failed = unit.failed.exact.unwrap_or(unit.failed.p);
         match () {
             () if is_target => (Emphasis::Bad, self.marks[0]),
+            // Fixed limits and not ranks, so that a mark means the same in every report.
             () if failed >= 0.5 => (Emphasis::Bad, self.marks[1]),
             () if failed >= 0.1 => (Emphasis::Doubtful, self.marks[2]),
             () if unit.degraded.p >= 0.1 || failed >= 0.01 => (Emphasis::Doubtful, self.marks[3]),
@@ -124,6 +127,7 @@ impl Glyphs {
     pub(super) fn height_curve(&self, values: &[f64]) -> String {
         let highest = values.iter().copied().fold(0.0, f64::max);
         let levels = self.heights.len();
+        // An empty curve must not divide by zero.
         let glyph = |value: &f64| match part_of(value / highest.max(f64::MIN_POSITIVE), levels) {
             0 => " ",
             level => self.heights[level - 1],
@@ -167,6 +171,7 @@ impl Glyphs {
             line
         };
         let fitting = words.into_iter().map(legend).find(|line| line.column_count() <= cells);
+        // On the narrowest page a legend of one word is better than none.
         fitting.unwrap_or_else(|| {
             let mut line = StyledLine::of_piece(Emphasis::Bad, full);
             line.push_piece(Emphasis::Faint, format!(" {}", words[1][0]));

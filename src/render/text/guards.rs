@@ -54,11 +54,14 @@ fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
     let width = |column: usize, most: usize| {
         rows.iter().map(|row| text_columns(&row[column])).max().unwrap_or(0).min(most)
     };
+    // A name takes at most half of the page, so that the figures stay in view.
     let call = width(0, page.style.width / 2);
     let guards = width(1, usize::MAX);
     let passed = width(2, usize::MAX);
     let fits = 2 + call + 2 + guards + 2 + passed <= page.style.width;
     for [name, held, through] in rows {
+        // What does not fit beside each other is said in sentences, since a cut figure is worse
+        // than a long line.
         if !fits {
             let dot = page.glyphs.dot;
             let gap = if through.is_empty() { String::new() } else { format!(" {dot} ") };

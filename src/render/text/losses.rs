@@ -28,6 +28,7 @@ pub(super) fn add_losses(page: &mut Page, report: &Report) {
 fn losses_remark(page: &Page, total: &TotalReport) -> String {
     let of = &total.orders_lost;
     let mean = format::mean(of);
+    // A mean that is known exactly has no interval.
     let interval = if of.mean_high > of.mean_low {
         format!(" ({})", format::mean_interval(of, page.glyphs.dash))
     } else {
@@ -45,6 +46,8 @@ fn losses_remark(page: &Page, total: &TotalReport) -> String {
 /// Each cell is a step, as high as it is likely; what is beyond the last step is counted.
 fn add_curve(page: &mut Page, histogram: &HistogramReport) {
     let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
+    // On a linear scale the first step begins at nothing; on the other one it holds all that is
+    // less.
     let is_linear = histogram.scale == HistogramScale::Linear;
     let from = if is_linear { "0".to_owned() } else { format!("under {}", format::count(*first)) };
     let mut line = StyledLine::of_piece(Emphasis::Plain, "  ");
@@ -60,6 +63,7 @@ fn add_curve(page: &mut Page, histogram: &HistogramReport) {
     }
     for remark in remarks {
         let remark = format!(", {remark}");
+        // A remark that does not fit is left out: the curve must stay on one line.
         if line.column_count() + text_columns(&remark) <= page.style.width {
             line.push_piece(Emphasis::Faint, remark);
         }

@@ -74,6 +74,7 @@ pub fn render_report(report: &Report, style: &TextStyle) -> String {
     add_assumptions(&mut page, report);
     page.add_gap();
     let mut footer = simulation::footer(report);
+    // The head of the column is too short to say what it means.
     if page.widths.as_ref().is_some_and(|widths| widths.has_column(units::SHARE)) {
         footer.push_str(" At peak: requests that fail at the worst moment, on average.");
     }
@@ -176,6 +177,7 @@ impl Page {
         for part in parts {
             let is_first = text_columns(&line) == text_columns(start);
             let used = text_columns(&line) + text_columns(&gap) + text_columns(part);
+            // Too long for a line by itself, so it is broken between words.
             if text_columns(start) + text_columns(part) > self.style.width {
                 if !is_first {
                     self.add_line(&StyledLine::of_piece(
@@ -252,8 +254,10 @@ fn add_verdict(page: &mut Page, report: &Report) {
     };
     let word = format!("{}:", verdict.decision.as_str().to_uppercase());
     let reasons: Vec<String> =
+        // Reasons hold names from files, so they are made harmless too.
         verdict.reasons.iter().map(|reason| page.shown_name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
+    // Only where the first reason does not say it already.
     let undecided = if simulation::is_silently_open(verdict) { "undecided. " } else { "" };
     page.add_notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);

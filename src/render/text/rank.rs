@@ -62,6 +62,7 @@ fn add_table(page: &mut Page, report: &RankReport) {
     }
     let noun = origin_nouns(report)[1];
     let mut title = noun.to_owned();
+    // Every noun begins with an ASCII letter.
     title[..1].make_ascii_uppercase();
     let head = TextRow {
         mark: None,

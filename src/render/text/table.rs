@@ -81,6 +81,8 @@ impl Widths {
         });
         let mut widths =
             Self { name: name.clamp(NAME_USUAL, NAME_MAX), bar: BAR.1, cells: cells.collect() };
+        // In the order in which they are missed least: the bar, the name, whole columns, more of
+        // the name.
         widths.shrink_bar(page);
         widths.shrink_name(page, NAME.0);
         for column in table.expendable {
@@ -146,6 +148,8 @@ fn row_line(row: &TextRow, widths: &Widths, glyphs: &Glyphs) -> StyledLine {
     }
     let name = shorten_text(&row.name.1, widths.name, glyphs.ellipsis);
     line.push_piece(row.name.0, name);
+    // The head of a section has no mark, so its name starts where marks do and gets as much more
+    // room.
     let rest = MARK + widths.name - line.column_count();
     line.push_blanks(rest + GAP);
     let bar = match row.bar {

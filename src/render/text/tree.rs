@@ -52,6 +52,7 @@ fn tree_rows(page: &Page, focus: &CascadeReport) -> Vec<TreeRow> {
     while let Some((at, lead, below)) = open.pop() {
         rows.push(box_row(page, focus, &tree, at, lead));
         let children = &tree.children[at];
+        // In reverse, since the last one put on the list is drawn first.
         for (index, child) in children.iter().enumerate().rev() {
             let is_last = index + 1 == children.len();
             let [corner, line] = page.glyphs.tree_lines(is_last, tree.is_spreading(focus, *child));
@@ -77,6 +78,7 @@ impl Tree {
             Self { roots: Vec::new(), children: vec![Vec::new(); count], by: vec![None; count] };
         let mut is_placed = vec![false; count];
         let (origins, others): (Vec<usize>, Vec<usize>) =
+            // What breaks is the root of everything, even where failure comes back to it.
             (0..count).partition(|item| focus.boxes[*item].state == BoxState::Origin);
         for origin in &origins {
             is_placed[*origin] = true;
@@ -91,6 +93,8 @@ impl Tree {
             }
         }
         for children in &mut tree.children {
+            // The most likely to fail first; equal ones in the order of the picture, so that
+            // nothing depends on chance.
             children.arrange_by(|a, b| {
                 let failed = |index: &usize| focus.boxes[*index].failed.p;
                 failed(b).total_cmp(&failed(a)).then(a.cmp(b))
@@ -106,6 +110,7 @@ impl Tree {
                 .iter()
                 .enumerate()
                 .filter(|(_, edge)| is_placed[edge.from] && !is_placed[edge.to])
+                // Of equal edges the first counts, so that the tree is the same each time.
                 .max_by(|(a, one), (b, other)| compare_strength(one, other).then(b.cmp(a)));
             let Some((index, edge)) = next else { break };
             is_placed[edge.to] = true;
@@ -120,6 +125,7 @@ impl Tree {
 
     /// Whether failure got through on the way to a box.
     fn is_spreading(&self, focus: &CascadeReport, at: usize) -> bool {
+        // A root was reached by no edge, so nothing can have held it.
         self.edge_to(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
     }
 }
@@ -127,6 +133,7 @@ impl Tree {
 fn compare_strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Ordering {
     let held =
         |cascade_edge: &CascadeEdge| cascade_edge.held.first().map_or(0.0, |held| held.share);
+    // Where equal shares got through, the edge that held more carried more failure.
     one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
 }
 
@@ -138,6 +145,7 @@ fn box_row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: Str
         mark: (ink, mark),
         name: page.shown_name(&item.name),
         failed: item.failed.p,
+        // A bar shows what fails as a part of this, so it is never less.
         degraded: item.degraded.p.max(item.failed.p),
         state: (ink, state_text(item, focus)),
         came: tree
@@ -158,6 +166,7 @@ fn state_text(cascade_box: &CascadeBox, focus: &CascadeReport) -> String {
         BoxState::Holds => "holds".to_owned(),
     };
     let fails = matches!(cascade_box.state, BoxState::Fails | BoxState::MayFail);
+    // A time is told only where there is one and it says something: at the very start it does not.
     match cascade_box.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
         Some(first) => format!("{what} +{}", format::duration(first.p50)),
         None => what,
@@ -173,6 +182,7 @@ fn arrival_text(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String)
             format::percent(rounded_share(guard.share))
         )
     });
+    // How failure comes by these edges is told by their kind; a share of calls would mean nothing.
     let through = match edge.kind {
         EdgeKind::RunsIn => Some("runs there".to_owned()),
         EdgeKind::Load => Some("is flooded".to_owned()),
@@ -190,6 +200,7 @@ fn arrival_text(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String)
 }
 
 fn rounded_share(share: f64) -> f64 {
+    // Near the ends a rounded share would read as never or as always.
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }
 
@@ -209,6 +220,7 @@ impl Fit {
         let came = widest(|row| text_columns(&row.came.1));
         let mut fit = Self { name, bar: BAR.0, state, came };
         let excess = |fit: &Self| (2 + fit.total_width()).saturating_sub(page);
+        // The bar gives first, then the name, then how failure came.
         fit.bar = fit.bar.saturating_sub(excess(&fit)).max(BAR.1);
         fit.name = fit.name.saturating_sub(excess(&fit)).max(NAME_LEAST.min(fit.name));
         fit.came = fit.came.saturating_sub(excess(&fit));

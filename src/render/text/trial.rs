@@ -45,6 +45,7 @@ fn add_step(page: &mut Page, step: &StepReport) {
         let event = page.shown_name(event);
         page.add_paragraph(Emphasis::Plain, &start, &event);
     }
+    // Flows come first: they are what people notice.
     for states in [&step.flows, &step.services] {
         for state in states.iter().take(STATES_MAX) {
             add_state(page, state);
@@ -72,6 +73,7 @@ fn add_step(page: &mut Page, step: &StepReport) {
 
 /// `    ████▒▒░░░░░░ place-order  40% down, 12% degraded`.
 fn add_state(page: &mut Page, state: &StateReport) {
+    // Shares may add up to slightly more than 1 by rounding.
     let bad = state.failing_share().min(1.0);
     let bar = page.glyphs.share_bar(bad, (bad + state.degraded).min(1.0), CELLS);
     let shares = [

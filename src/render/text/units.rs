@@ -62,6 +62,7 @@ fn shown_flows(report: &Report) -> Vec<&UnitReport> {
 
 /// Returns the services that are changed or hit.
 fn shown_services(report: &Report) -> Vec<&UnitReport> {
+    // What was changed is shown even where it is not hit.
     let (changed, others): (Vec<_>, Vec<_>) =
         report.services.iter().partition(|unit| is_target(report, unit));
     let hit = others
@@ -71,6 +72,7 @@ fn shown_services(report: &Report) -> Vec<&UnitReport> {
 }
 
 fn is_target(report: &Report, service: &UnitReport) -> bool {
+    // A target may be one endpoint of a service, `service/endpoint`.
     let name = |target: &str| target.split('/').next() == Some(&service.name);
     report.targets.iter().any(|target| name(&target.name))
 }
@@ -178,6 +180,7 @@ fn add_rest(
     let count = |is: &dyn Fn(&Failures) -> bool| left.iter().filter(|unit| is(unit)).count();
     let failing = count(&|unit| unit.failed.p >= HIT);
     let degraded = count(&|unit| unit.failed.p < HIT && unit.degraded.p >= HIT);
+    // Never hit at all is a stronger statement than rarely hit, so they are counted apart.
     let untouched = count(&|unit| unit.degraded.p == 0.0 && unit.failed.p == 0.0);
     let well = left.len() - failing - degraded - untouched;
     let mut parts = Vec::new();

@@ -108,6 +108,8 @@ impl TimeScale {
     fn of_timeline(course: &TimelineReport) -> Self {
         let times = [course.impact_s, course.detected_s, course.resolved_s];
         let end = times.into_iter().flatten().map(|time| time.p95).fold(0.0, f64::max);
+        // A twentieth of the whole is the unit, at most a minute: below it the scale is nearly
+        // linear.
         Self { unit: (end / 20.0).clamp(1e-3, 60.0), end: end.max(1e-3) }
     }
 
@@ -116,12 +118,14 @@ impl TimeScale {
     }
 
     fn strip_ends(&self, course: &TimelineReport, of: fn(Spread) -> f64) -> [f64; 3] {
+        // What never happens lies at the end of the strip.
         let at = |spread: Option<Spread>| spread.map_or(1.0, |spread| self.cell_at(of(spread)));
         [at(course.impact_s), at(course.detected_s), at(course.resolved_s)]
     }
 }
 
 fn timeline_remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
+    // Where every trial loses orders, there is nothing to say about the others.
     let impact = course.impact.filter(|impact| impact.p < 1.0);
     let impact = impact
         .map(|impact| format!("orders are lost in {} of simulations", format::estimate(&impact)));
