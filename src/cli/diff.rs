@@ -92,6 +92,7 @@ impl DiffArgs {
     }
 
     fn refuse_nul_bytes(&self, bytes: &[u8]) -> Result<(), NoList> {
+        // A list of lines with NUL bytes in it is one long name, which would match nothing.
         if self.null || !bytes.contains(&0) {
             return Ok(());
         }

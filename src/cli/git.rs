@@ -46,11 +46,14 @@ pub(super) fn file_at(
     revision: &str,
     path: &str,
 ) -> Result<(Vec<u8>, String), Failure> {
+    // A revision that begins with `-` would be taken for an option, and one with a colon for a
+    // file.
     if revision.is_empty() || revision.starts_with('-') || revision.contains(':') {
         return Err(Failure::usage(format!("`{revision}` is not a revision of git"))
             .help(format!("write for example `{flag} origin/main`")));
     }
     let commit = find_commit(revision, revision)?;
+    // Git takes a path in a commit from the root of the repository unless it begins with `./`.
     let within = if Path::new(path).is_absolute() { from_root(path)? } else { format!("./{path}") };
     let object = format!("{commit}:{within}");
     let bytes = answer_of(&["cat-file", "blob", &object], || {
@@ -64,6 +67,7 @@ fn from_root(path: &str) -> Result<String, Failure> {
     let root =
         answer_of(&["rev-parse", "--show-toplevel"], || "this is no git repository".to_owned())?;
     let root = PathBuf::from(String::from_utf8_lossy(&root).trim_end().to_owned());
+    // Git tells the root with links resolved, so the path must be too.
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     Ok(real.strip_prefix(&root).unwrap_or(&real).to_string_lossy().into_owned())
 }
@@ -79,6 +83,7 @@ fn find_commits(range: &str) -> Result<(String, String), Failure> {
         (None, Some((from, to))) => (from, to, false),
         (None, None) => return Err(wrong()),
     };
+    // Both sides empty would compare `HEAD` with itself; a `-` would be taken for an option.
     if range == ".." || range == "..." || [from, to].iter().any(|item| item.starts_with('-')) {
         return Err(wrong());
     }
@@ -86,6 +91,7 @@ fn find_commits(range: &str) -> Result<(String, String), Failure> {
     if !is_merge_base {
         return Ok((from, to));
     }
+    // Three dots mean what was added since the two parted, so the base is where they did.
     let base = run_git(range, &["merge-base", &from, &to])?;
     Ok((String::from_utf8_lossy(&base).trim().to_owned(), to))
 }
@@ -93,6 +99,7 @@ fn find_commits(range: &str) -> Result<(String, String), Failure> {
 /// Returns the hash of a commit; nothing stands for `HEAD`, as in git.
 fn find_commit(range: &str, name: &str) -> Result<String, Failure> {
     let name = if name.is_empty() { "HEAD" } else { name };
+    // The hash is used from here on: a branch may move while files are read.
     let commit = format!("{name}^{{commit}}");
     let hash = run_git(range, &["rev-parse", "--verify", "--end-of-options", &commit])?;
     Ok(String::from_utf8_lossy(&hash).trim().to_owned())
@@ -129,6 +136,7 @@ fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<TreeEntry>, Fail
         let [before, after, old, new, _] = facts.as_slice() else {
             return Err(Failure::usage(format!("`git diff-tree` of `{range}` is not understood")));
         };
+        // Git writes a colon before the first mode.
         let before = before.strip_prefix(b":").unwrap_or(before);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         entries.push(TreeEntry {
@@ -165,6 +173,7 @@ fn effect_of(entry: &TreeEntry, blobs: &mut Blobs) -> Result<Effect, Failure> {
     if before == SUBMODULE || after == SUBMODULE {
         return Ok(Effect::Dependency);
     }
+    // By name first: it costs nothing, and generated files may be large.
     if let Some(effect) = Effect::of_name(&entry.name) {
         return Ok(effect);
     }
@@ -203,6 +212,7 @@ impl Blobs {
 
     /// Returns the content of an object; `None` where it is too large, or is not there.
     fn read_object(&mut self, object: &str) -> Result<Option<Vec<u8>>, Failure> {
+        // The rest counts as code unseen, which is the careful answer.
         if self.left == 0 {
             return Ok(None);
         }
@@ -214,7 +224,9 @@ impl Blobs {
         self.requests.flush()?;
         let mut head = String::new();
         self.answers.read_line(&mut head)?;
+        // The answer begins with the hash that was asked for.
         let mut words = head.split_whitespace().skip(1);
+        // An object that is missing, as in a partial clone, is answered without a length.
         let (Some("blob"), Some(length)) = (words.next(), words.next()) else { return Ok(None) };
         let length: u64 = length.parse().map_err(io::Error::other)?;
         let is_kept = length <= BLOB_MAX;
@@ -223,8 +235,10 @@ impl Blobs {
         if is_kept {
             body.read_to_end(&mut content)?;
         } else {
+            // What is not kept must be read too: the next answer begins behind it.
             io::copy(&mut body, &mut io::sink())?;
         }
+        // A line break stands behind every content.
         self.answers.read_exact(&mut [0])?;
         self.left = self.left.saturating_sub(length);
         Ok(is_kept.then_some(content))
@@ -243,6 +257,7 @@ impl Drop for Blobs {
 fn git_command(arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
+        // A replacement would show other contents than the commit has.
         .args(["--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false"])
         .args(["-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never"])
         .args(arguments)
@@ -269,6 +284,7 @@ fn answer_of(arguments: &[&str], failure: impl Fn() -> String) -> Result<Vec<u8>
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     // Both are read at once: git waits where one of them is full.
     let complaint = thread::spawn(move || read_up_to(stderr, COMPLAINT_MAX));
+    // One byte more than allowed shows that there was more.
     let list = read_up_to(stdout, load::BYTES_MAX + 1).map_err(|error| cannot_run(&error))?;
     let status = child.wait().map_err(|error| cannot_run(&error))?;
     if list.len() as u64 > load::BYTES_MAX {
@@ -277,7 +293,9 @@ fn answer_of(arguments: &[&str], failure: impl Fn() -> String) -> Result<Vec<u8>
     if !status.success() {
         let complaint = complaint.join().ok().and_then(Result::ok).unwrap_or_default();
         let complaint = String::from_utf8_lossy(&complaint);
+        // The first line says what is wrong; the rest is advice for people at a shell.
         let first = complaint.lines().next().unwrap_or("nothing");
+        // Git repeats names from the repository, which may hold escapes.
         let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         return Err(Failure::usage(failure()).help(format!("git says: {}", first.trim())));
     }

@@ -48,6 +48,7 @@ pub(crate) fn read_with_diff(
 ) -> Result<Inputs, Failure> {
     let request = request_of(question);
     let is_list_on_stdin = diff.changed_files.as_deref() == Some("-");
+    // Checked before the list is read: it would leave nothing for the topology.
     if is_list_on_stdin && request.topology.as_deref() == Some("-") {
         return Err(failure_of(ProjectError::RepeatedStdin, Sources::default()));
     }
@@ -58,6 +59,7 @@ pub(crate) fn read_with_diff(
         NoList::Failure(failure) => failure,
     })?;
     let cause = list.map(Cause::Diff).or(request.cause);
+    // Where nothing is said to break, the topology itself is judged.
     let default_cause = Some(Cause::Nothing);
     read_request_with(&Request { cause, default_cause, ..request }, provided)
 }
@@ -122,6 +124,7 @@ pub(crate) fn warning_line(project: &Project) -> Option<String> {
         1 => "warning",
         _ => "warnings",
     };
+    // Quoted, since the line is there to be copied.
     let files: Vec<String> = project.files.iter().map(|file| shell_quoted(file)).collect();
     let count = project.warnings.len();
     Some(format!("{count} {noun}: run `blastwave validate {}`\n", files.join(" ")))
@@ -129,10 +132,13 @@ pub(crate) fn warning_line(project: &Project) -> Option<String> {
 
 /// Returns a path as a shell takes it.
 pub(crate) fn shell_quoted(path: &str) -> String {
+    // Few characters have no meaning in any shell; all else is quoted.
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,=@%:".contains(c);
     if !path.is_empty() && path.chars().all(is_plain) {
         return path.to_owned();
     }
+    // A quote cannot stand within quotes: they are closed, the quote is escaped, and they are
+    // opened again.
     format!("'{}'", path.replace('\'', "'\\''"))
 }
 

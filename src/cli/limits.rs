@@ -33,10 +33,12 @@ pub(crate) fn read_limits(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit
 
 /// Returns, by flow, the outage minutes that are spent of its error budget; empty where none are.
 pub(crate) fn spent_minutes(args: &LimitArgs, topology: &Topology) -> Result<Vec<f64>, Failure> {
+    // Empty where nothing is spent, so that results say nothing of budgets.
     let mut minutes = vec![0.0; if args.spent.is_empty() { 0 } else { topology.flows.len() }];
     let (mut sources, mut problems) = (Sources::default(), Vec::new());
     for spent in &args.spent {
         if let Some(flow) = topology.flows.iter().position(|flow| flow.name == spent.flow) {
+            // Two values for one flow add up, as two outages do.
             minutes[flow] += spent.outage.get() / 60.0;
         } else {
             let place = flow_place("--spent", &spent.text, &spent.flow, &mut sources);

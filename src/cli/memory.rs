@@ -14,6 +14,7 @@ pub(crate) fn held() -> Option<u64> {
 /// never more than [`USUAL_MAX`].
 pub(crate) fn usual_limit() -> u64 {
     let there = [machine_memory(), container_memory()].into_iter().flatten().min();
+    // Divided first, so that the product cannot overflow.
     there.map_or(USUAL_MAX, |bytes| (bytes / 4 * 3).min(USUAL_MAX))
 }
 
@@ -29,6 +30,7 @@ fn machine_memory() -> Option<u64> {
 fn container_memory() -> Option<u64> {
     ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .into_iter()
+        // Without a limit the file says `max`, which is no number.
         .filter_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
         .min()
 }

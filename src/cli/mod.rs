@@ -36,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     let terminal = Terminal::new(cli.console);
+    // Before the command: reading a large file can take long as well.
     watchdog::start_watching(&cli.resources, terminal);
     let exit = run_command(&cli.command, terminal)
         .unwrap_or_else(|failure| failure.report_failure(terminal));

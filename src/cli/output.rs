@@ -56,6 +56,7 @@ impl ResultOutput {
         if inputs.iter().any(|input| is_same(Path::new(input), &target)) {
             return Err(fail("it is one of the inputs".to_owned()));
         }
+        // The folder must take a new file, so one is made and removed.
         if is_regular(&target) {
             let (file, beside) =
                 file_beside(&target).map_err(|error| fail(explain_error(&error)))?;
@@ -125,6 +126,7 @@ fn is_regular(path: &Path) -> bool {
 /// Writes beside the file and then renames: whoever looks sees the old text or the new one, and a
 /// full disk or a lost machine leaves the old one.
 fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device or a pipe is written to directly: a rename would put a file in its place.
     if !is_regular(path) {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
@@ -132,7 +134,9 @@ fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     watchdog::note_unfinished(Some(&beside));
     let written = file
         .write_all(bytes)
+        // Before the rename, so that nobody sees the file with other rights.
         .and_then(|()| keep_permissions(path, &file))
+        // On the disk before the name is taken: after a loss of power the file would else be empty.
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
@@ -166,6 +170,7 @@ fn file_beside(path: &Path) -> io::Result<(File, PathBuf)> {
 /// Removes what runs that were killed have left for the same result. What cannot be removed stays.
 fn remove_stale(file: &File, beside: &Path, name: &str) {
     let made = |metadata: io::Result<fs::Metadata>| metadata.and_then(|data| data.modified()).ok();
+    // The new file tells the time of the file system, which need not be that of the machine.
     let (Some(now), Some(folder)) = (made(file.metadata()), beside.parent()) else { return };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Ok(entries) = fs::read_dir(folder) else { return };
@@ -174,6 +179,7 @@ fn remove_stale(file: &File, beside: &Path, name: &str) {
         let number = found
             .strip_prefix('.')
             .and_then(|rest| rest.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+        // Only names of our own form: another program may leave files beside.
         let is_ours = number.is_some_and(|number| {
             number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
         });

@@ -61,6 +61,7 @@ impl TrialBar {
     /// narrower with the square root of the trials.
     fn foresee_trials(&self, trials: u64, width: f64) {
         if let Stop::Precision { width: wanted, max_trials } = self.stop {
+            // A width that is reached already asks for no more trials than were run.
             let ratio = (width / wanted).max(1.0);
             #[expect(clippy::cast_sign_loss, reason = "a product of numbers above 0")]
             let needed = (trials as f64 * ratio * ratio) as u64;

@@ -81,6 +81,7 @@ impl SimulationRequest {
             is_certain: inputs.is_certain,
             engine: sampling.engine.library_choice(),
         };
+        // Refused before the output is opened and trials are run.
         if let Some(reason) = analysis::engine_obstacle(&inputs.topology, &inputs.change, &settings)
         {
             return Err(not_boolean(reason));
@@ -99,6 +100,7 @@ impl SimulationRequest {
         analysis: impl FnOnce(&dyn Progress) -> Report + Send,
     ) -> Result<Report, Failure> {
         let report = self.run_analysis(sampling, analysis)?;
+        // An interrupted run without `--partial` writes nothing, so it ends here.
         sampling.exit_status(report.partial, report.trials)?;
         self.note_imprecision(&report);
         Ok(report)
@@ -117,6 +119,7 @@ impl SimulationRequest {
     /// Notes on standard error that the requested precision was not reached.
     fn note_imprecision(&self, report: &Report) {
         let Stop::Precision { width, max_trials } = self.settings.stop else { return };
+        // The precision is promised for every flow, so the widest interval decides.
         let intervals = report.flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
         let widest = intervals.map(|interval| interval.high - interval.low).fold(0.0, f64::max);
         if widest > width && report.trials >= max_trials {
@@ -175,6 +178,7 @@ impl Runner {
             Failure::usage(format!("cannot start {}", thread_count_in_words(sampling.threads)))
                 .help(error.to_string())
         })?;
+        // Again here, where the thread of the watchdog could not be started.
         watchdog::listen_for_interrupt()
             .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
         if sampling.partial {
@@ -207,6 +211,8 @@ pub(crate) fn not_boolean(reason: &str) -> Failure {
 pub(crate) fn command_line() -> String {
     let mut words = vec!["blastwave".to_owned()];
     words.extend(
+        // An argument that is no Unicode is shown with replacement characters: the line is for
+        // people.
         std::env::args_os().skip(1).map(|args_os| inputs::shell_quoted(&args_os.to_string_lossy())),
     );
     words.join(" ")

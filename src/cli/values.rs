@@ -42,6 +42,7 @@ pub(crate) fn parse_trials(text: &str) -> Result<u64, String> {
         Some(number) => (number, 1_000),
         None => (text, 1),
     };
+    // People group digits by either.
     let number: u64 = number.replace(['_', ','], "").parse().map_err(|_| wrong())?;
     match number.checked_mul(unit) {
         Some(0) => Err("at least one trial is needed".to_owned()),
@@ -90,6 +91,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(digits);
     let number: f64 = number.parse().map_err(|_| wrong())?;
     let unit = match unit.trim_start() {
+        // A bare number may be meant as bytes or as megabytes.
         "" => return Err(format!("`{text}` has no unit; write `{text}MB` or `{text}GB`")),
         "kB" | "KB" => 1e3,
         "MB" | "M" => 1e6,

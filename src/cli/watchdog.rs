@@ -91,6 +91,7 @@ pub(crate) fn start_watching(limits: &ResourceArgs, terminal: Terminal) {
 pub(crate) fn listen_for_interrupt() -> io::Result<()> {
     static LISTENS: AtomicBool = AtomicBool::new(false);
     let Some(watch) = WATCH.get() else { return Ok(()) };
+    // A second registration would end the program at the first signal.
     if LISTENS.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
@@ -183,6 +184,7 @@ impl Watch {
 
     /// Notes the first reason to end that there is.
     fn look(&self) {
+        // Ctrl-C counts even where a result was written; the limits do not.
         let found = if self.interrupted.load(Ordering::Relaxed) {
             EarlyEnd::Interrupted
         } else if self.has_written.load(Ordering::Relaxed) {
@@ -221,6 +223,7 @@ impl Watch {
             }
             terminal.write_message(&end_message(end, None));
         };
+        // In a thread of its own, since a reader that has stopped reading would block it for ever.
         if let Ok(said) = thread::Builder::new().spawn(message) {
             let started = Instant::now();
             while !said.is_finished() && started.elapsed() < LAST_WORDS {

@@ -104,10 +104,13 @@ enum Edited {
 /// Advises.
 pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let inputs = inputs::read_inputs(&args.question)?;
+    // Each saving gets the same trials, so that protections can be compared; an interval to reach
+    // has no meaning for all at once.
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
             .help("say how many trials estimate each saving with `--trials`"));
     }
+    // A saving is judged by its interval, and one trial has none.
     if args.sampling.trials == Some(1) {
         return Err(Failure::usage("one trial says nothing of how sure a saving is")
             .help("leave `--trials` out, or give at least 2"));
@@ -117,9 +120,11 @@ pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, 
     let others: Vec<String> = args
         .cost
         .iter()
+        // `default` is a word here and not a file.
         .chain(args.satisfy.iter().filter(|satisfy| *satisfy != "default"))
         .cloned()
         .collect();
+    // Opened before the trials, so that a path that cannot be written is told at once.
     let edits = match edited {
         Some(_) => Some(ResultOutput::open(output, &[inputs.files.as_slice(), &others].concat())?),
         None => ResultOutput::open(output, &others).map(|_| None)?,
@@ -132,6 +137,7 @@ pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, 
         report_to,
         terminal,
     )?;
+    // Not the usual number: each protection is simulated with that many.
     question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
     let mut sources = Sources::default();
     let read = read_files(args, &question.inputs, &mut sources);
@@ -145,6 +151,7 @@ pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, 
         ..Gate::default()
     };
     let inputs = &question.inputs;
+    // The gate is built only to find what is wrong with the policy before the trials.
     if let Err(diagnostics) =
         Check::new(&inputs.topology, &inputs.change, &gate, &question.settings)
     {
@@ -232,6 +239,8 @@ fn write_edits(
         (source.name.as_str(), source.text.as_str())
     };
     let topology = inputs.topology.services.first().map(|service| source_of(service.place.source));
+    // Breaks of the command line stand in no file, and of several changes it is not clear which to
+    // edit.
     let has_file = !inputs.is_certain && inputs.changes.is_empty();
     let change = inputs.change.targets.first().filter(|_| has_file);
     let change = change.map(|change| source_of(change.place.source));
@@ -240,6 +249,7 @@ fn write_edits(
         change: change.map(|change| change.1),
     };
     let written = advice.write_files(texts);
+    // What cannot be edited is told, so that nobody takes the patch for all of the advice.
     for (what, reason) in &written.left_out {
         terminal.write_note(&format!("not written: {what}, because {reason}\n"));
     }
@@ -261,6 +271,7 @@ fn write_edits(
             .map(|(name, before, after)| patch::unified_patch(name, before, after))
             .collect(),
         (Edited::File, [(name, _, after), rest @ ..]) => {
+            // A file can only hold one text, so the second one is not dropped without a word.
             if let [(other, ..), ..] = rest {
                 terminal.write_note(&format!(
                     "this is `{name}`; what is to change in `{other}` too is in a patch: `-o help.patch`\n"

@@ -118,6 +118,7 @@ pub(crate) enum UnknownArg {
 
 /// Simulates a change and gives a verdict.
 pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    // What a commit provides must be in place before the first file is read.
     let (provided, of_topology) = topology_sources(args)?;
     let inputs = inputs::read_with_diff(&args.question, &args.diff, provided)?;
     let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
@@ -126,9 +127,12 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         .cloned()
         .collect();
     let output = args.output.to.output.as_deref();
+    // Here only the other inputs are guarded; the topology and the change are when the request is
+    // made.
     ResultOutput::open(output, &others)?;
     let mut question =
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
+    // Rules that are clear after few trials need no more; the others get theirs from the gate.
     if args.sampling.trials.is_none() && args.sampling.precision.is_none() {
         question.settings.stop = Stop::Trials(FIRST_LOOK);
     }
@@ -138,6 +142,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     let (policy, sources, of_policy) = judged_by(args, inputs)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
+    // Only what hides something from the simulation: other warnings change nothing of the result.
     let is_hiding = |warning: &&Diagnostic| args.gate.strict && warning.code.hides_something();
     let warnings: Vec<Diagnostic> = inputs.warnings.iter().filter(is_hiding).cloned().collect();
     // Where no service is touched there is nothing that rules could be asked about.
@@ -152,11 +157,13 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         },
         now: args.gate.now,
         baseline: baseline.as_ref(),
+        // Only the data hold them, for a later `--baseline`, and it takes time to find them.
         single_points: args.output.format == CheckFormat::Json,
         changes: &inputs.changes,
         diff: inputs.diff.as_ref(),
         spent: &spent,
         warnings: &warnings,
+        // One line has no room for what decides.
         explains: args.output.format != CheckFormat::Short,
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };
@@ -165,6 +172,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     let mut report = question.run_simulation(&args.sampling, |progress| check.run(progress))?;
+    // A built-in policy is no file that anyone could look into.
     if let ((policy, false), Some(verdict)) = (&policy, &mut report.verdict) {
         for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
             let label = Label { place: rule.when.place, text: String::new() };
@@ -203,6 +211,7 @@ fn exit_status(report: &Report, fail_on: FailOn) -> Exit {
     let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     match decision.expect("a check gives a verdict") {
         Decision::Proceed => Exit::Done,
+        // The pipeline goes on, but the report still says caution.
         Decision::Caution if fail_on == FailOn::Stop => Exit::Done,
         Decision::Caution => Exit::Caution,
         Decision::Stop => Exit::Stop,
@@ -235,10 +244,12 @@ fn provide(
     flag: &str,
     revision: &str,
 ) -> Result<String, Failure> {
+    // Standard input is in no commit.
     if path == "-" {
         return Err(Failure::usage(format!("`{flag}` needs a file that git knows, not `-`")));
     }
     let (bytes, commit) = git::file_at(flag, revision, path)?;
+    // A file that is gone or unreadable at hand is judged as the commit has it all the same.
     let is_changed = load::read_bytes(path).is_ok_and(|here| here != bytes);
     let short: String = commit.chars().take(7).collect();
     let rest = if is_changed { "; the file at hand differs, and is not judged" } else { "" };
@@ -254,9 +265,11 @@ fn judged_by(
     args: &CheckArgs,
     inputs: &Project,
 ) -> Result<(AppliedPolicy, Sources, Option<String>), Failure> {
+    // The command line stands before what a scenario names.
     let path = args.gate.policy.as_deref().or(inputs.policy.as_deref());
     let (mut sources, mut said) = (Sources::default(), None);
     if let Some(revision) = &args.gate.policy_from {
+        // The built-in policy does not lie in the repository, so no revision has it.
         let Some(path) = path else {
             return Err(Failure::usage("`--policy-from` needs a policy")
                 .help("name one with `--policy FILE`; the one of the program is in no commit"));
@@ -297,6 +310,8 @@ fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
         Err(diagnostics) => return Err(fail(diagnostics, sources)),
     };
     let text = &sources.get(source).text;
+    // The kind is read first: of another kind of data, a missing field would be a puzzling
+    // complaint.
     let kind: Result<ResultKind, _> = serde_json::from_str(text);
     let wrong = match kind {
         Err(error) => Err(not_a_result(&error, text, source)),
@@ -313,6 +328,7 @@ fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
             return Err(fail(vec![problem.help(help)], sources));
         }
     };
+    // A difference between two topologies would be blamed on the change.
     if report.topology != topology.name {
         let message = format!(
             "the baseline `{path}` is of topology `{}`, not of `{}`",
@@ -338,6 +354,7 @@ fn not_a_result(
 ) -> Diagnostic {
     let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let start = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+    // The parser may point behind the end, and at any byte of a character.
     let mut start = start.min(text.len().saturating_sub(1));
     while !text.is_char_boundary(start) {
         start -= 1;
@@ -352,6 +369,7 @@ fn not_a_result(
 /// An address of the web, or a path from where the comment stands.
 fn parse_url(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`');
+    // Without a scheme it is a path; a scheme other than the web could run something when clicked.
     let has_scheme = text.split(['/', '?', '#']).next().is_some_and(|text| text.contains(':'));
     let is_web = ["https://", "http://"].iter().any(|item| text.starts_with(item));
     if text.is_empty() || !text.chars().all(is_plain) || (has_scheme && !is_web) {
@@ -370,6 +388,7 @@ pub(crate) fn moment_or_clock(text: &str) -> Result<f64, String> {
             reason = "the only time that is asked of the machine, and only when told to"
         )]
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        // In whole seconds, as times are written in files.
         return Ok(since.map_or(0.0, |since| since.as_secs_f64().floor()));
     }
     parse_timestamp(text).ok_or_else(|| {

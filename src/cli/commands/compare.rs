@@ -104,16 +104,19 @@ pub(crate) fn run_compare(args: &CompareArgs, terminal: Terminal) -> Result<Exit
         Ok(read) => read,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
+    // A name that is mistyped would otherwise change nothing without a word.
     for [old, new] in &args.rename {
         if !read.renamed.contains(old) {
             return Err(Failure::usage(format!("nothing is called `{old}`"))
                 .help(format!("`--rename {old}={new}` is for a service, domain or flow")));
         }
     }
+    // A difference is judged by its interval, and one trial has none.
     if args.sampling.trials == Some(1) {
         return Err(Failure::usage("one trial says nothing of how much two sides differ")
             .help("leave `--trials` out, or give at least 2"));
     }
+    // The first side stands for the request; the others are checked like it below.
     let (topology, change) = read.sides[0].clone();
     let project = Project {
         topology,
@@ -135,6 +138,7 @@ pub(crate) fn run_compare(args: &CompareArgs, terminal: Terminal) -> Result<Exit
         file,
         terminal,
     )?;
+    // All sides run on the same engine under the same trials, so each must suit.
     for (topology, change) in &read.sides[1..] {
         check_lasting(args.moment.lasting, change)?;
         if let Some(reason) = analysis::engine_obstacle(topology, change, &question.settings) {
@@ -197,6 +201,8 @@ fn side_names(sides: &[(Topology, Change)], files: &[String], has_changes: bool)
             .file_stem()
             .map_or_else(|| file.clone(), |item| item.to_string_lossy().into())
     };
+    // Sides of one name could not be told apart in tables and pictures: their files tell them
+    // apart.
     let stems: Vec<String> = files.iter().map(stem).collect();
     let all_differ = stems.iter().collect::<BTreeSet<_>>().len() == stems.len();
     let numbered = |(index, stem): (usize, String)| format!("{stem} ({})", index + 1);
@@ -217,6 +223,7 @@ fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<CompareFiles,
         rename_all(&mut document.root, "", &args.rename, &mut renamed);
         Ok::<_, Vec<Diagnostic>>(document)
     };
+    // Documents are kept, not changes: each change is read anew for each topology.
     let changes: Vec<&String> = args.changes.iter().chain(&args.change).collect();
     let mut files = args.topologies.clone();
     files.extend(changes.iter().map(|path| (*path).clone()));
@@ -227,7 +234,9 @@ fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<CompareFiles,
     let changes: Vec<Document> =
         changes.iter().map(|path| document(path, sources)).collect::<Result<_, _>>()?;
     let mut breaks = args.breaks.clone();
+    // Breaks name things as well, and must follow them to their new names.
     for spec in &mut breaks {
+        // The mode stands behind the colon and is no name.
         let (name, mode) = spec.split_at(spec.find(':').unwrap_or(spec.len()));
         if let Some(new) = new_name(name, &args.rename) {
             *spec = format!("{new}{mode}");
@@ -285,6 +294,8 @@ fn rename_all(
         }
         Value::Mapping(entries) => {
             for entry in entries.iter_mut() {
+                // Keys of other mappings are words of the format, even where one is spelled like a
+                // service.
                 let old = renames.iter().find(|[old, _]| **old == *entry.key.text);
                 if let (true, Some([old, new])) = (DEFINES.contains(&under), old) {
                     renamed.insert(old.clone());
@@ -302,6 +313,7 @@ fn rename_all(
 fn new_name(text: &str, renames: &[[String; 2]]) -> Option<String> {
     renames.iter().find_map(|[old, new]| {
         let rest = text.strip_prefix(old.as_str())?;
+        // An endpoint goes with its service; `cart-db` does not go with `cart`.
         (rest.is_empty() || rest.starts_with('/')).then(|| format!("{new}{rest}"))
     })
 }

@@ -74,6 +74,7 @@ Examples:
 /// Diagnoses.
 pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let format = args.output.pageless_format("a diagnosis")?;
+    // Each component gets the same trials in each mode, so that their results can be compared.
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
             .help("say how many trials each component gets in each mode with `--trials`"));
@@ -141,6 +142,7 @@ fn read_files(args: &DiagnoseArgs) -> Result<DiagnoseFiles, Failure> {
         return Err(Failure::usage("nothing is said to be seen")
             .help("name an observation or an incident with `--observed FILE`"));
     };
+    // The second reading would find it empty.
     if args.topology.as_deref() == Some("-") && seen == "-" {
         return Err(Failure::usage("standard input can be read only once")
             .help("give the topology or the observation as a file"));
@@ -155,6 +157,7 @@ fn read_files(args: &DiagnoseArgs) -> Result<DiagnoseFiles, Failure> {
     let is_incident = Kind::of_document(&document) == Some(Kind::Incident);
     let named = match &args.topology {
         Some(path) => Some(path.clone()),
+        // An incident may say itself which topology it is about.
         None if is_incident => match Incident::named_files(&document, &sources) {
             Ok(files) => files.topology.map(|topology| topology.path),
             Err(problems) => return Err(fail(problems, sources)),

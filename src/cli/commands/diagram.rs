@@ -295,6 +295,8 @@ impl Form {
 /// Simulates, and draws what came of it.
 pub(crate) fn run_diagram(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let picture = &args.picture;
+    // Everything that the arguments alone can tell is told before files are read and trials are
+    // run.
     let form = Form::of_path(picture.output.as_deref())?;
     let kind = args.picture_kind()?;
     check_form(kind, form, picture.incident.is_some())?;
@@ -302,6 +304,7 @@ pub(crate) fn run_diagram(args: &DiagramArgs, terminal: Terminal) -> Result<Exit
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
     let font = picture.font.as_deref().map(read_font).transpose()?;
+    // These two ask no question about a change, so they read only the topology.
     if kind == PictureKind::Architecture {
         return write_architecture(args, form, font.as_deref(), terminal);
     }
@@ -384,6 +387,7 @@ fn write_architecture(
     let (topology, files) = inputs::read_topology(path)?;
     let output = ResultOutput::open(picture.output.as_deref(), &files)?;
     let style = picture.picture_style(form, font);
+    // Without folding, boxes are shown however many there are: that is what was asked for.
     let boxes_max =
         if picture.fold == FoldArg::Never { usize::MAX } else { style.size.boxes_max() };
     let architecture = Architecture::new(&topology, picture.fold.grouping(), boxes_max);
@@ -419,6 +423,8 @@ fn write_heatmap(
         return Err(Failure::usage("a heat-map is of a topology alone")
             .help("in it every service breaks in turn: leave out what breaks"));
     };
+    // A precision would need its own number of trials for each service, and the columns could not
+    // be compared.
     if sampling.precision.is_some() {
         return Err(Failure::usage("a heat-map runs the same trials for every service")
             .help("say how many with `--trials`"));
@@ -433,6 +439,7 @@ fn write_heatmap(
         engine: sampling.engine.library_choice(),
     };
     let ranking = RankingRequest { by: OriginKind::Service, mode: FailureMode::Down, top: None };
+    // Asked of each service before the trials: one may suit the engine and another not.
     if sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::fluid_reason(&topology, ranking, &settings)
     {
@@ -440,6 +447,7 @@ fn write_heatmap(
     }
     let origins = rank::origin_count(&topology, ranking.by) as u64;
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
+    // The bar counts all trials of all services.
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
     let report = runner.run_analysis(sampling, |progress| {
         rank::rank_origins(&topology, ranking, &settings, progress)
@@ -496,6 +504,7 @@ impl PictureJob<'_> {
             (_, fold) => fold.fold_choice(),
         };
         let arrows = match (kind, picture.arrows) {
+            // Both sides of a comparison must show the same arrows.
             (PictureKind::BeforeAfter, _) | (_, ArrowsArg::All) => Some(Arrows::All),
             (_, ArrowsArg::One) => Some(Arrows::One),
             (_, ArrowsArg::Auto) => None,
@@ -521,6 +530,7 @@ impl PictureJob<'_> {
         let inputs = inputs::read_inputs(&args)?;
         let sampling = &self.args.sampling;
         let question =
+            // The picture is written by the first request; the second only simulates.
             SimulationRequest::with_output(inputs, &args, sampling, None, self.terminal)?;
         Ok((question, args))
     }
@@ -541,6 +551,7 @@ impl PictureJob<'_> {
         let (after, _) = self.after_question()?;
         let first = &self.question.inputs;
         let sides = [("before", first), ("after", &after.inputs)].map(|(name, inputs)| Side {
+            // Two sides of one name could not be told apart.
             name: if first.topology.name == after.inputs.topology.name {
                 format!("{} ({name})", inputs.topology.name)
             } else {
@@ -554,6 +565,7 @@ impl PictureJob<'_> {
             analysis::compare_sides(&sides, ComparedKind::Topologies, &[], settings, progress)
         })?;
         let mut files = first.files.clone();
+        // The topology differs, but the change is one file for both.
         files.extend(after.inputs.files.iter().filter(|file| !first.files.contains(file)).cloned());
         Ok((super::compare::comparison_page(&report, &sides, &files), report.partial))
     }
@@ -646,6 +658,7 @@ impl PictureJob<'_> {
 
     fn write_tornado(&self) -> Result<(String, bool), Failure> {
         let explained = self.explain_change()?;
+        // Of a run that was interrupted nothing is written without `--partial`.
         self.args.sampling.exit_status(explained.partial, explained.trials)?;
         let text = match self.form {
             Form::Csv => chart::tornado_csv(&explained),
@@ -665,6 +678,7 @@ fn check_form(kind: PictureKind, form: Form, has_incident: bool) -> Result<(), F
         (PictureKind::Architecture, Form::Csv | Form::Html | Form::Markdown) => {
             refuse("an architecture", ".svg, .png, .mmd, .dot, .drawio, .excalidraw or .txt")
         }
+        // Text is for a terminal, which can show a tree but no plot.
         (PictureKind::Cascade | PictureKind::Architecture, Form::Text) => Ok(()),
         (kind, Form::Drawio | Form::Excalidraw) if kind != PictureKind::Architecture => {
             refuse("a simulation", ".svg, .png, .html or .csv")
@@ -692,6 +706,7 @@ fn check_form(kind: PictureKind, form: Form, has_incident: bool) -> Result<(), F
 fn read_font(path: &str) -> Result<Vec<u8>, Failure> {
     let bytes =
         load::read_bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
+    // Asked before any trial is run.
     if !chart::is_font(&bytes) {
         return Err(Failure::usage(format!("`{path}` is not a TrueType or OpenType font")));
     }

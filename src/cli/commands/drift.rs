@@ -70,6 +70,7 @@ Examples:
 /// Compares, and ends with status 3 where they differ.
 pub(crate) fn run_drift(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let mut sources = Sources::default();
+    // The output must not take the place of the topology that is compared.
     let output = ResultOutput::open(args.output.as_deref(), std::slice::from_ref(&args.topology))?;
     let (report, warnings) = match compare_sources(args, terminal, &mut sources) {
         Ok(compared) => compared,
@@ -99,6 +100,7 @@ fn compare_sources(
     aliases.extend(args.aliases.iter().cloned());
     let mut graph = EvidenceGraph::new(&aliases);
     let options = Options {
+        // No time at all would make every rate endless.
         window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
         allow_outside: args.allow_outside,
         ..Options::default()
@@ -110,6 +112,7 @@ fn compare_sources(
         } else {
             let mut recognized = import::recognize_files(&files)?;
             let read = recognized.read_groups(&options, &mut graph, sources, &progress);
+            // Notes are written even where the reading failed: they say what was recognised.
             terminal.write_note(&join_lines(&recognized.notes));
             read?;
         }
@@ -144,6 +147,7 @@ fn source_groups(from: &[String]) -> Result<Vec<SourceGroup>, Vec<Diagnostic>> {
     for word in from {
         let format = Format::ALL.iter().copied().find(|format| format.name() == word);
         match groups.last_mut() {
+            // A word that is a format begins a group, even where a file is called like that.
             _ if word == "auto" || format.is_some() => groups.push((format, Vec::new())),
             Some((_, files)) => files.push(word.clone()),
             None => {

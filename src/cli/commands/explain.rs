@@ -57,6 +57,7 @@ pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
+        // By name and not by part of it: an explanation of the wrong flow would mislead.
         let known = flows().position(|flow| flow == name).map(|flow| flow as u32);
         known.ok_or_else(|| {
             let failure = Failure::usage(format!("there is no flow `{name}`"));

@@ -157,6 +157,7 @@ pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_metric(text: &str) -> Result<Metric, String> {
+    // A preset first, since it holds no colon.
     if let Some(preset) = Metric::from_preset(text) {
         return Ok(preset);
     }
@@ -197,6 +198,7 @@ pub(crate) fn run_import(args: &ImportArgs, terminal: Terminal) -> Result<Exit, 
     output.write_result(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
     terminal.write_note(&join_lines(&import::summary_lines(&imported.graph, path)));
+    // A topology in which nothing depends on anything shows no failure that spreads.
     let serves_alone = imported.graph.serving_dependencies().next().is_none();
     Ok(if args.strict && serves_alone { Exit::Caution } else { Exit::Done })
 }
@@ -225,6 +227,8 @@ fn import_files(
                 let message = format!("`{path}` is no topology to add to");
                 return Err(vec![Diagnostic::file_error(Code::WrongKind, message)]);
             }
+            // Checked first: what is wrong in it would otherwise be taken for the fault of the
+            // import.
             Topology::from_document(&document)?;
             Some(document)
         }
@@ -235,6 +239,7 @@ fn import_files(
     let mut graph = EvidenceGraph::new(&aliases);
     let bar = ImportBar::new(terminal);
     let read = read_files(args, &mut graph, sources, terminal, &bar);
+    // The bar goes before any message, which would begin in its line.
     bar.line.finish_and_clear();
     read?;
     import::settle_graph(&mut graph);
@@ -321,6 +326,7 @@ fn topology_name(args: &ImportArgs) -> String {
     let output = args.output.as_deref().filter(|path| *path != "-");
     let path = output.or(args.files.first().map(String::as_str)).unwrap_or("imported");
     let file = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+    // A hidden file such as `.env` is called by what stands behind the dot.
     let stem = file.trim_start_matches('.').split('.').next().unwrap_or_default();
     if stem.is_empty() || stem == "-" { "imported".to_owned() } else { stem.to_owned() }
 }
@@ -342,17 +348,20 @@ impl ImportBar {
                 .progress_chars("=> ");
         line.set_style(style);
         let is_wanted =
+            // A bar in a log would be thousands of lines.
             terminal.has_progress() && std::io::IsTerminal::is_terminal(&std::io::stderr());
         Self { line, is_wanted, started: Instant::now(), known: RefCell::new(None) }
     }
 
     fn show_progress(&self, done: u64, size: Option<u64>) {
+        // Most files are read at once, and a bar that flashes up only distracts.
         if !self.is_wanted || self.started.elapsed() < PATIENCE {
             return;
         }
         if self.line.is_hidden() {
             self.line.set_draw_target(ProgressDrawTarget::stderr());
         }
+        // Each file has its own size, and to set the length anew redraws the bar.
         if self.known.replace(size) != size
             && let Some(size) = size
         {

@@ -113,7 +113,9 @@ pub(crate) fn run_init(args: &InitArgs, terminal: Terminal) -> Result<Exit, Fail
         terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
     let drafts = draft_files(folder, &graph);
+    // The topology is checked before the first file is written, so that none is left behind.
     check_output(&drafts[0].text).map_err(|diagnostics| Failure::Input { diagnostics, sources })?;
+    // All or nothing: half of the files would not work together.
     let taken: Vec<&str> =
         drafts.iter().map(|draft| draft.path).filter(|path| folder.join(path).exists()).collect();
     if !taken.is_empty() && !args.force {
@@ -129,9 +131,11 @@ pub(crate) fn run_init(args: &InitArgs, terminal: Terminal) -> Result<Exit, Fail
     }
     let topology = folder.join(drafts[0].path);
     let mut summary = import::summary_lines(&graph, &topology.display().to_string());
+    // Its last line names the next command after an import, which is another one here.
     summary.pop();
     let change = folder.join(drafts[1].path);
     summary.push(format!(
+        // Paths may hold blanks, and the line is there to be copied.
         "next:         blastwave check {} --change {}",
         import::shell_word(&topology.display().to_string()),
         import::shell_word(&change.display().to_string())
@@ -160,9 +164,12 @@ fn import_repository(
 
 /// The files to write; the topology first, the change second.
 fn draft_files(folder: &Path, graph: &EvidenceGraph) -> Vec<InitDraft> {
+    // With links resolved, since `.` has no name of its own.
     let name = fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+    // A root folder has no name.
     let topology = import::write_topology(name.as_deref().unwrap_or("system"), graph);
+    // The most called service is the one whose break shows most.
     let service = import::most_called(graph).unwrap_or_default();
     let change = format!(
         "# yaml-language-server: $schema=../change.schema.json\n\

@@ -24,6 +24,8 @@ pub(crate) fn print_completions(
 /// Prints a manual page: of the program, or of one command.
 pub(crate) fn print_manual(command: Option<&str>, terminal: Terminal) -> Result<Exit, Failure> {
     let mut program = Cli::command();
+    // The definition is complete only once built: until then commands lack the options of the
+    // program.
     program.build();
     let page = match command {
         None => program,

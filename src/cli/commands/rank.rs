@@ -119,10 +119,12 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
         return Err(run::not_boolean(reason));
     }
     let output = ResultOutput::open(args.to.output.as_deref(), &files)?;
+    // The warnings themselves would hide the ranking.
     if !lint::lint_topology(&topology).is_empty() {
         terminal.write_note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
     }
     let origins = rank::origin_count(&topology, ranking.by) as u64;
+    // Precision was refused above, so it is always a number of trials.
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
     let report = runner.run_analysis(&args.sampling, |progress| {

@@ -86,6 +86,7 @@ pub(crate) fn run_replay(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, 
         engine: args.sampling.engine.library_choice(),
         ..Settings::default()
     };
+    // One incident that does not suit would stop the run halfway.
     for case in &cases {
         let (topology, change) = (&case.topology, &case.change);
         if let Some(reason) = blastwave::analysis::engine_obstacle(topology, change, &settings) {
@@ -107,11 +108,13 @@ pub(crate) fn run_replay(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, 
         Pageless::Markdown => render::replay::replay_markdown(&report),
     };
     output.write_result(&text, terminal)?;
+    // The result is written first: a score below its limit is still worth reading.
     let missed = missed_limits(args, &report);
     for line in &missed {
         terminal.write_error(line);
     }
     Ok(match exit {
+        // An early end says more than a missed limit of part of the incidents.
         Exit::Done if !missed.is_empty() => Exit::Stop,
         exit => exit,
     })

@@ -38,6 +38,7 @@ pub(crate) fn study_incident(
     let mut report = question.run_analysis(sampling, |progress| {
         replay_incidents(&cases, ReplayRequest::default(), &settings, progress)
     })?;
+    // At least two, since a saving is judged by its interval.
     let settings = with(simulated.trials.clamp(2, ADVICE_TRIALS));
     let advice = question
         .run_analysis(sampling, |progress| advise(topology, change, &[], &settings, progress))?;

@@ -28,10 +28,12 @@ fn write_trial(
     args: &OutputArgs,
 ) -> Result<Exit, Failure> {
     let inputs = &request.inputs;
+    // One trial has no interval and needs no bar.
     let trace = analysis::trace_trial(&inputs.topology, &inputs.change, &request.settings, trial);
     let text = match args.format {
         Format::Text => render::text::render_trial(&trace, &request.text_style(&args.to)),
         Format::Json => render::json::render_trial(&trace),
+        // A comment and a page are about shares, which one trial has not.
         Format::Markdown | Format::Html => {
             return Err(Failure::usage("one trial is written as `text` or `json`"));
         }

@@ -20,6 +20,7 @@ pub(crate) fn run_validate(args: &ValidateArgs, terminal: Terminal) -> Result<Ex
     if args.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::usage("standard input can be read only once"));
     }
+    // Opened before anything is read, so that a path that cannot be written is told at once.
     let output = ResultOutput::open(args.output.as_deref(), &args.files)?;
     let mut found = FileFindings::default();
     found.check_files(&args.files);
@@ -61,6 +62,7 @@ impl FileFindings {
     }
 
     fn check_files(&mut self, files: &[String]) {
+        // All files are read before any is judged: which topology there is may stand last.
         for file in files {
             self.read_file(file);
         }
@@ -68,6 +70,7 @@ impl FileFindings {
             let is_wanted = |file: &&String| found.kind_of(file) == Some(wanted);
             files.iter().filter(is_wanted).cloned().collect()
         };
+        // Topologies first, since all others are checked against them.
         let topologies = of_kind(self, Kind::Topology);
         for file in &topologies {
             self.check_topology(file);
@@ -75,10 +78,13 @@ impl FileFindings {
         for file in of_kind(self, Kind::Change) {
             match topologies.as_slice() {
                 [topology] => self.check_change(&file, topology),
+                // With several topologies it is not clear which one is meant, and with none no name
+                // can be checked.
                 several => self.leave_unchecked(&file, several.len()),
             }
         }
         for file in of_kind(self, Kind::Policy) {
+            // A policy can be checked without a topology, apart from names.
             self.check_policy(&file, topologies.first().filter(|_| topologies.len() == 1));
         }
         for file in of_kind(self, Kind::Scenario) {
@@ -131,6 +137,7 @@ impl FileFindings {
                 self.facts.push(format!("{path}: {}", describe_topology(&topology)));
                 Some(topology)
             }
+            // Kept as wrong, so that it is not judged again for each file that names it.
             Err(problems) => {
                 self.problems.extend(problems);
                 None
@@ -143,6 +150,7 @@ impl FileFindings {
         let Some(document) = self.document_at(path) else { return };
         // With a topology that is wrong itself, every name in the change may be wrong or right.
         let Some(Some(topology)) = self.topologies.get(topology) else {
+            // What is wrong with its form can be told all the same.
             let problems = document.problems.clone();
             self.problems.extend(problems);
             return;
@@ -229,6 +237,7 @@ impl FileFindings {
         let Some(document) = self.document_at(path) else { return };
         let (named, has_change) = match Incident::named_files(document, &self.sources) {
             Ok(files) => {
+                // An incident may hold its change itself, and is then a change file too.
                 let has_change = files.change.is_some_and(|file| file.path == path);
                 (files.topology.map(|file| file.path), has_change)
             }
@@ -312,6 +321,7 @@ impl FileFindings {
                 )),
             });
         }
+        // A file that was not read is neither right nor wrong.
         let is_unread =
             |problem: &Diagnostic| matches!(problem.code, Code::Unreadable | Code::TooLarge);
         Ok(match () {
