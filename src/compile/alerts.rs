@@ -12,6 +12,7 @@ pub(super) fn add(plan: &mut Plan, change: &Change) {
     let flows = plan.flows.iter().map(|flow| flow.rate).enumerate();
     let flows = flows.filter(|_| watches.flows);
     let mut alerts: Vec<Alert> =
+        // Every flow has alerts of its own: the first of any starts the clock.
         flows.flat_map(|(flow, rate)| of_flow(detection, flow as u32, rate)).collect();
     let targets = (0..plan.targets.len()).filter(|_| watches.target);
     alerts.extend(targets.filter_map(|target| of_target(plan, detection, watches, target)));
@@ -37,6 +38,7 @@ fn by_count(of: AlertOf, detection: &Detection, rate: f64) -> Alert {
 /// Where neither a share nor a count is stated, either of them notices.
 fn of_flow(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
     let of = AlertOf::Flow(flow);
+    // Without a rate no number of requests can be told, only a share.
     let is_counted = !rate.is_nan();
     match (detection.alert_threshold, detection.failures) {
         (Some(_), None) => vec![at_once(of, detection)],
@@ -48,10 +50,12 @@ fn of_flow(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
 
 /// Only what is asked for is watched at a target whose requests nobody can count.
 fn of_target(plan: &Plan, detection: &Detection, watches: Watches, target: usize) -> Option<Alert> {
+    // A failure domain gets no requests whose failing could be watched.
     if let Hit::Domain(_) = plan.targets[target].hit {
         return None;
     }
     let of = AlertOf::Target(target as u32);
+    // A target that only the defaults would watch is left out where its requests cannot be counted.
     let is_stated = detection.watches == Some(watches) || detection.failures.is_some();
     let goes_by_share = detection.alert_threshold.is_some() && detection.failures.is_none();
     match plan.target_rate(target) {

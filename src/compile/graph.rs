@@ -56,6 +56,7 @@ pub(super) fn compile(topology: &Topology) -> Plan {
     add_nodes(&mut plan, topology, &written, &components, &place);
     add_services(&mut plan, topology, &written, &place);
     add_flows(&mut plan, topology, &written, &place);
+    // Last, since a guard marks nodes that may come after its own.
     mark_waiting(&mut plan);
     plan.has_background = plan.services.iter().any(|service| service.unavailability > 0.0)
         || plan.domains.iter().any(|domain| domain.unavailability > 0.0)
@@ -80,6 +81,7 @@ impl Written {
         let mut item =
             Self { nodes: Vec::new(), calls: Vec::new(), first: Vec::new(), flows: Vec::new() };
         let mut next = 0;
+        // Dependencies are numbered as they are written, in the order of `declared_dependencies`.
         let mut take = |count: usize| {
             next += count as u32;
             (next - count as u32)..next
@@ -90,6 +92,7 @@ impl Written {
             item.add(Some(index as u32), own.clone());
             for endpoint in &service.endpoints {
                 let added = take(endpoint.dependencies.len());
+                // An endpoint makes the calls of its service and its own.
                 item.add(Some(index as u32), own.iter().copied().chain(added).collect());
             }
         }
@@ -120,6 +123,8 @@ impl Written {
             let serving = calls
                 .iter()
                 .map(|call| written[*call as usize])
+                // What is needed only to start takes no part in serving, so it makes no cycle
+                // either.
                 .filter(|call| call.phase == Phase::Serve);
             serving.flat_map(|serving| self.referred(serving)).collect()
         };
@@ -140,6 +145,7 @@ fn dependencies(topology: &Topology) -> Vec<Dependency> {
     let mut dependencies: Vec<Dependency> = topology
         .declared_dependencies()
         .map(|(caller, declared)| Dependency {
+            // Load brings no failure to its caller, only requests to what it calls.
             propagation: if declared.is_load() { 0.0 } else { declared.propagation.get() },
             is_load: declared.kind == Some(CallKind::Load),
             propagation_key: named(propagation, topology, caller, declared),
@@ -171,6 +177,7 @@ fn named(key: Key, topology: &Topology, caller: Caller, declared: &model::Depend
             key.followed_by("flow:").followed_by(&topology.flows[flow as usize].name)
         }
     };
+    // Members are named too, in their order: another choice of them is another dependency.
     for (index, node) in declared.on.iter().enumerate() {
         key = of_node(key.followed_by(if index == 0 { ">" } else { "|" }), *node);
     }
@@ -181,6 +188,7 @@ fn named(key: Key, topology: &Topology, caller: Caller, declared: &model::Depend
 fn number_repeats(dependencies: &mut [Dependency]) {
     let mut order: Vec<u32> = (0..dependencies.len() as u32).collect();
     let key = |index: u32| (dependencies[index as usize].propagation_key, index);
+    // The index decides between equal keys, so the first one written keeps the plain name.
     order.sort_unstable_by_key(|index| key(*index));
     let mut repeats = Vec::new();
     let mut number = 1;
@@ -209,6 +217,7 @@ fn domains(topology: &Topology) -> Vec<Domain> {
     let domain = |item: &model::Domain| Domain {
         within: item.within.map_or(NONE, |domain| domain.0),
         unavailability: unavailability(item.availability),
+        // By name and not by number, so that a domain added above moves no draw.
         key: Key::new("domain", &item.name),
         during: false,
     };
@@ -251,6 +260,7 @@ fn add_nodes(
             let first_call = plan.calls.len() as u32;
             for dependency in &written.calls[*node as usize] {
                 let item = all[*dependency as usize];
+                // What is needed only to start is not called while serving.
                 if item.phase == Phase::Serve {
                     add_call(plan, written, place, *dependency, item);
                 }
@@ -264,6 +274,7 @@ fn add_nodes(
                 traffic: Traffic::default(),
             });
         }
+        // A component is one stretch of nodes, since they are added one component after the other.
         let nodes = first..plan.nodes.len() as u32;
         plan.groups.push(Group { nodes: nodes.clone(), cyclic: component.cyclic });
         mark_intra_cycle(plan, nodes);
@@ -283,6 +294,7 @@ fn add_call(
     plan.members.extend(item.on.iter().map(member));
     let breaker = item.circuit_breaker == Some(true);
     let timeout = item.waits_per_attempt().map_or(f64::INFINITY, Seconds::get);
+    // A breaker cuts off what hangs as a timeout does.
     let has_deadline = timeout.is_finite() || breaker;
     let cache = item.cache.map(|cache| Cache {
         ttl: cache.ttl.map_or(f64::INFINITY, Seconds::get),
@@ -309,6 +321,7 @@ fn add_call(
         fallback_weight: 0.0,
         buffer_slot: NONE,
     };
+    // Boxed only where there is one: most calls have none, and the engines walk over all of them.
     let is_guarded = item.retry_budget.is_some()
         || guards.waits_in_all.is_finite()
         || guards.max_in_flight.is_finite()
@@ -322,6 +335,7 @@ fn add_call(
         needs: item.needs,
         any_of: item.any_of,
         soft: item.is_soft(),
+        // Nobody waits for an answer of an asynchronous call, so nothing can hang on it.
         gives_up: has_deadline || item.is_async(),
         has_deadline,
         timeout,
@@ -342,6 +356,7 @@ fn mark_intra_cycle(plan: &mut Plan, group: Range<u32>) {
         let calls = plan.nodes[node as usize].calls.clone();
         for call in calls {
             let item = &plan.calls[call as usize];
+            // Caches and fallbacks count too: failure can go round through them.
             let intra_cycle = plan.referred(item).any(|node| group.contains(&node));
             plan.calls[call as usize].intra_cycle = intra_cycle;
         }
@@ -355,9 +370,11 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
         let first_replica = plan.replicas.len() as u32;
         if let Some(replicas) = &service.replicas {
             for number in 0..replicas.count {
+                // Replicas are dealt out in turn over the domains that are named.
                 let domain = replicas.domains.get(number as usize % replicas.domains.len().max(1));
                 plan.replicas.push(Replica {
                     unavailability: unavailability(replicas.availability),
+                    // By service and number, so that one replica more moves no other draw.
                     key: Key::new("replica", &format!("{}#{number}", service.name)),
                     domain: domain.map_or(NONE, |domain| domain.0),
                 });
@@ -378,6 +395,7 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
                 .and_then(|replicas| replicas.failover)
                 .map_or(0.0, Seconds::get),
             utilization: service.utilization.map_or(0.0, Utilization::get),
+            // Without a limit stated work may wait for ever, which is what a plain queue does.
             queue: longest_queue(service.queue.unwrap_or_default()),
             drops_expired: service.drop_expired,
             crowding: crowding(service.queue.unwrap_or_default()),
@@ -417,6 +435,7 @@ fn crowding(queue: Queue) -> f64 {
 
 fn lognormal(latency: model::Latency) -> Lognormal {
     let (median, p99) = (latency.median.get(), latency.p99.get());
+    // The 99th percentile of a lognormal is `median * exp(sigma * Z99)`, solved for sigma.
     Lognormal { median, sigma: libm::log(p99 / median) / Z99 }
 }
 
@@ -430,7 +449,9 @@ fn start_needs(
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
     let hard =
         service.dependencies.iter().chain(of_endpoints).filter(|dependency| !dependency.is_soft());
+    // Load is not waited for by a restart: it needs no answer.
     let hard = hard.filter(|hard| hard.kind != Some(CallKind::Load));
+    // A service that waited for itself would never start.
     hard.filter(|hard| hard.on.iter().all(|on| on.service.0 != own))
         .map(|hard| StartNeed {
             any_of: hard
@@ -461,6 +482,8 @@ fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u
         let node = place[*node as usize];
         plan.flows.push(Flow {
             node,
+            // Not a number where it is not known: any count of orders made of it is then not known
+            // either.
             rate: flow.rate.map_or(f64::NAN, super::super::model::units::Rate::get),
             retry_share: flow.retry_by_users.map_or(0.0, |retries| retries.share.get()),
             retry_attempts: flow.retry_by_users.map_or(0, |retries| retries.attempts),
@@ -483,6 +506,8 @@ fn mark_waiting(plan: &mut Plan) {
             let item = &mut plan.calls[call as usize];
             let has_ttl = item.cache().is_some_and(|cache| cache.ttl.is_finite());
             let has_buffer = item.buffer().is_some();
+            // Members stand in for each other, so it is the time since all of them fail that
+            // counts, not that of one.
             if has_buffer
                 && item.any_of
                 && let Some(guards) = &mut item.guards

@@ -98,6 +98,7 @@ pub enum InterventionKind {
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<ScheduledIntervention> =
         change.actions.iter().flat_map(|action| scheduled(plan, action)).collect();
+    // Equal times keep the order written.
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
     if change.actions.iter().any(Action::ends_cause) {
@@ -124,6 +125,7 @@ fn scheduled(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
     let intervention = Intervention { caller, drained: action.drained, ..intervention };
     let at = action.at.get();
     let begins = ScheduledIntervention { at, undoes: None, intervention: intervention.clone() };
+    // An end is an event of its own, in its place in time.
     let ends = action.until.map(|until| ScheduledIntervention {
         at: until.get(),
         undoes: Some(at),
@@ -173,6 +175,7 @@ fn intervention(
         (InterventionKind::Fix, _) | (InterventionKind::Shed, None) => Vec::new(),
         (_, Some(target)) => vec![target],
         (InterventionKind::AddCapacity, None) => {
+            // Capacity means something only where a load is known.
             let is_limited = |number: &u32| plan.services[*number as usize].utilization > 0.0;
             (0..plan.services.len() as u32).filter(is_limited).collect()
         }
@@ -194,6 +197,7 @@ fn target_services(plan: &Plan) -> Vec<u32> {
         Hit::Domain(_) => None,
     });
     let mut services: Vec<u32> = services.collect();
+    // A service with several targets is one.
     services.sort_unstable();
     services.dedup();
     services

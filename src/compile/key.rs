@@ -33,6 +33,7 @@ impl Key {
     #[must_use]
     pub fn numbered(self, number: u32) -> Self {
         let mut hash = self.0;
+        // The largest power of ten in the number, so that digits come from the left as in a text.
         let mut unit = 10_u32.pow(number.checked_ilog10().unwrap_or(0));
         while unit > 0 {
             let digit = (number / unit % 10) as u8;

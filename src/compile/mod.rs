@@ -27,9 +27,12 @@ use crate::model::{Change, Seconds, Topology};
 pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     let mut plan = graph::compile(topology);
     scenario::add(&mut plan, topology, change, lasting);
+    // After the scenario: operators mend what its targets break.
     interventions::add(&mut plan, topology, change);
     traffic::weigh(&mut plan);
+    // After traffic: alerts count requests.
     alerts::add(&mut plan, change);
+    // Last: waits depend on targets and on traffic.
     waits::add(&mut plan, topology.unknown_pools);
     plan
 }

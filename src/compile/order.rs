@@ -32,6 +32,7 @@ pub(super) fn components(arcs: &[Vec<u32>]) -> Vec<Component> {
         .into_iter()
         .map(|component| {
             let nodes: Vec<u32> = component.iter().map(|node| node.index() as u32).collect();
+            // A component of one node is a cycle only if it calls itself.
             let cyclic = nodes.len() > 1 || arcs[nodes[0] as usize].contains(&nodes[0]);
             Component {
                 nodes: if cyclic { dependencies_first(nodes, arcs) } else { nodes },
@@ -50,6 +51,7 @@ fn index(node: u32) -> NodeIndex {
 fn dependencies_first(mut nodes: Vec<u32>, arcs: &[Vec<u32>]) -> Vec<u32> {
     nodes.sort_unstable();
     let position = |node: u32| nodes.binary_search(&node).ok();
+    // An own path and not a recursion: a cycle may be as long as a topology.
     let mut seen = vec![false; nodes.len()];
     let mut postorder = Vec::with_capacity(nodes.len());
     let mut path: Vec<(u32, usize)> = vec![(nodes[0], 0)];

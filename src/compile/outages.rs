@@ -13,7 +13,9 @@ pub(super) fn processes(topology: &Topology) -> Vec<OutageProcess> {
     let mut add = |of, name: &str, availability: Option<Share>, mttr: Option<Delay>| {
         let repair = defaults::time_to_repair(mttr);
         let rate = outage_rate(availability.unwrap_or(Share::ONE), repair);
+        // What is always up has no outages to draw.
         if rate > 0.0 {
+            // Outages of one thing have numbers, which are put behind this name.
             let numbered = |what| Key::new(what, &format!("{name}#"));
             all.push(OutageProcess {
                 of,
@@ -33,11 +35,13 @@ pub(super) fn processes(topology: &Topology) -> Vec<OutageProcess> {
         add(OutageOf::Service(service), &item.name, item.availability, item.mttr);
         let Some(replicas) = &item.replicas else { continue };
         for number in 0..replicas.count {
+            // Without an availability of their own, replicas have no outages of their own.
             if replicas.availability.is_some() {
                 let of = OutageOf::Replica { replica, service };
                 let name = format!("{}#{number}", item.name);
                 add(of, &name, replicas.availability, replicas.mttr);
             }
+            // Counted even without outages: it is the place among all replicas.
             replica += 1;
         }
     }

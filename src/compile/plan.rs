@@ -442,6 +442,7 @@ impl Flow {
             reach *= again;
         }
         let given_up = unanswered * ((1.0 - self.retry_share) * tries + reach);
+        // A wrong answer is taken for a right one, so it ends the attempts.
         let wrong = corrupt * (tries + reach);
         [given_up + wrong, wrong]
     }
@@ -567,6 +568,7 @@ impl Lognormal {
             return if self.median >= time { 1.0 } else { 0.0 };
         }
         let z = libm::log(time / self.median) / self.sigma;
+        // The upper tail by `erfc`, which keeps its digits where the chance is small.
         0.5 * libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2)
     }
 }
@@ -659,6 +661,7 @@ impl Target {
             return exposure;
         }
         let replicas = f64::from(self.replicas);
+        // A little less before it is rounded up, so that 0.3 of 10 replicas are 3 and not 4.
         ((exposure * replicas - 1e-9).ceil() / replicas).clamp(0.0, 1.0)
     }
 }

@@ -14,15 +14,18 @@ use crate::model::{Change, Seconds, Topology, defaults};
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
     let mut repeats = BTreeMap::new();
     for item in &change.targets {
+        // A service named twice has two targets with draws of their own.
         let name = unrepeated(&mut repeats, target_name(topology, item));
         plan.targets.push(target(plan, item, &name));
     }
+    // Services that break in the same mode draw it together, by the name of the first.
     if let Some(first) = change.mode_drawn_for() {
         let mode_keys = mode_keys(&target_name(topology, first));
         let of_services = |target: &&mut Target| !matches!(target.hit, Hit::Domain(_));
         plan.targets.iter_mut().filter(of_services).for_each(|target| target.mode_keys = mode_keys);
     }
     for component in &change.during {
+        // What is down the whole time fails without the change too.
         plan.has_background = true;
         match component {
             Component::Service(service) => plan.services[service.0 as usize].during = true,
@@ -80,6 +83,7 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
         },
         severity_min: target.severity.0.get(),
         severity_max: target.severity.1.get(),
+        // A domain takes no requests of which some could fail.
         of_requests: target.severity_of == model::SeverityOf::Requests
             && matches!(target.on, TargetRef::Node(_)),
         severity_key: key("severity"),
@@ -100,6 +104,7 @@ fn own_stages(target: &model::Target, name: &str) -> Vec<Stage> {
 /// Lets exposures be whole numbers of replicas, unless they are shares of users.
 fn count_replicas(plan: &mut Plan) {
     for target in &mut plan.targets {
+        // Stages of its own count instances; those of sticky routing count users.
         let of_users = target.stages.is_empty() && plan.routing == Routing::Sticky;
         if let (Hit::Service(service) | Hit::Endpoint { service, .. }, false) =
             (target.hit, of_users)
@@ -127,6 +132,7 @@ fn mode_chances(modes: &Modes) -> [f64; 3] {
     let mut left = 1.0;
     let mut chances = [0.0; 3];
     for (mode, chance) in chances.iter_mut().enumerate() {
+        // The last possible mode is certain, so that rounding leaves nothing over.
         *chance = if mode == last { 1.0 } else { (weights[mode] / left).min(1.0) };
         left -= weights[mode];
     }
@@ -138,6 +144,7 @@ pub(super) fn lognormal(delay: model::Delay) -> Lognormal {
 }
 
 fn schedule(change: &Change) -> Schedule {
+    // Without a rollout everything has the change at once.
     let everything = [model::Stage {
         exposure: crate::model::Share::ONE,
         bake: None,
@@ -184,6 +191,7 @@ fn stage(stage: &model::Stage, name: &str) -> Stage {
     Stage {
         exposure: stage.exposure.get(),
         bake: stage.bake.map_or(0.0, Seconds::get),
+        // A gate decides at the end of a bake; without one there is nothing to look at.
         gate: if stage.bake.is_some() { stage.catch_probability.get() } else { 0.0 },
         gate_key: Key::new("gate", name),
         count_key: Key::new("gate-count", name),

@@ -30,6 +30,8 @@ pub(super) fn weigh(plan: &mut Plan) {
     }
     for (service, indices) in of_service.iter().enumerate() {
         let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
+        // Volumes and plain weights cannot be added, so one unknown volume makes all of them
+        // weights.
         let known = all.iter().all(|item| item.volume.is_some());
         let of_load = load_weight(&all);
         let weight = |arrival: &Arrival| match () {
@@ -92,10 +94,13 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
     for flow in &plan.flows {
         volume[flow.node as usize] = (!flow.rate.is_nan()).then_some(flow.rate);
     }
+    // Callers come after what they call, so backwards each node knows its own traffic before it
+    // passes it on.
     for node in (0..plan.nodes.len()).rev() {
         let here: Vec<Arrival> = into[node].iter().map(|index| arrivals[*index as usize]).collect();
         if !here.is_empty() {
             let only_fallback = here.iter().all(|here| here.extra);
+            // Fallback traffic is none in normal times, unless there is no other.
             let counted = || here.iter().filter(|here| here.extra == only_fallback);
             let known = counted().all(|counted| counted.volume.is_some());
             volume[node] = known.then(|| counted().filter_map(|counted| counted.volume).sum());
@@ -106,12 +111,14 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
         }
         for call in plan.nodes[node].calls.clone() {
             let item = &plan.calls[call as usize];
+            // Within a cycle traffic would feed itself.
             if item.intra_cycle {
                 continue;
             }
             let per_request = item.probability * f64::from(item.calls);
             let calls = volume[node].map(|volume| volume * per_request);
             let is_load = plan.dependencies[item.dependency as usize].is_load;
+            // Where some of several suffice, each gets its part of the calls.
             let each = f64::from(item.needs) / item.members.len() as f64;
             let mut arrive = |from, to: u32, volume, extra| {
                 into[to as usize].push(arrivals.len() as u32);
@@ -122,6 +129,7 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
                 arrive(From::Member(member), to, calls.map(|calls| calls * each), extra[node]);
             }
             if let Fallback::Node(to) = item.fallback() {
+                // A fallback gets all calls at once, but only when it is needed.
                 arrive(From::Fallback(call), to, calls, true);
             }
         }

@@ -30,6 +30,7 @@ fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
             service.concurrency = f64::INFINITY;
             continue;
         }
+        // Little's law: requests in progress are rate times time, so both must be known.
         let is_known = traffic.is_known && service.normal_hold > 0.0;
         if !is_known {
             plan.unknown_pools.push(UnknownPool::Threads(index as u32));
@@ -47,6 +48,7 @@ fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
             service.concurrency = traffic.total * service.normal_hold / defaults::POOL_USE;
         }
         if service.utilization <= 0.0 {
+            // By the same law: what is in use of what there is.
             service.utilization = traffic.total * service.normal_hold / service.concurrency;
         }
     }
@@ -67,6 +69,7 @@ fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
         };
         for number in node.calls.clone() {
             let call = &plan.calls[number as usize];
+            // Who does not wait holds no place.
             if call.max_in_flight().is_infinite() || !call.is_waited_for {
                 continue;
             }
@@ -75,6 +78,7 @@ fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
                 node: index as u32,
                 rate: rate * call.probability * f64::from(call.calls),
             };
+            // A dependency of a service is called by its endpoints too, and they share one limit.
             match found.iter_mut().find(|known| known.dependency == call.dependency) {
                 Some(known) => known.calls.push(limited),
                 None => found.push(Bulkhead {
@@ -94,6 +98,7 @@ fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
             }
         }
     }
+    // A limit on calls that are never made limits nothing.
     found.retain(|bulkhead| bulkhead.calls.iter().any(|call| call.rate > 0.0));
     plan.bulkheads = found;
 }
@@ -140,6 +145,7 @@ fn latency_of_steps(plan: &Plan, node: u32) -> Lognormal {
     let known = plan.calls_of(&plan.nodes[node as usize]).iter().filter_map(|call| {
         let first = plan.members_of(call).first()?;
         let latency = plan.services[plan.nodes[first.node as usize].service as usize].latency;
+        // A step whose latency is not stated adds nothing that is known.
         (call.is_waited_for && latency.median > 0.0).then_some((call, latency))
     });
     let (mut steps, mut mean, mut variance) = (0_u32, 0.0, 0.0);
@@ -147,14 +153,17 @@ fn latency_of_steps(plan: &Plan, node: u32) -> Lognormal {
     for (call, latency) in known {
         let times = call.probability * f64::from(call.calls);
         steps += 1;
+        // A single step keeps its own shape instead of a fitted one.
         only = latency;
         mean += times * latency.mean();
+        // Variances of independent times add up; a lognormal has `mean^2 (exp(sigma^2) - 1)`.
         variance += times * latency.mean().powi(2) * libm::expm1(latency.sigma * latency.sigma);
     }
     match steps {
         0 => Lognormal::default(),
         1 => only,
         _ => {
+            // The inverse of the line above, for the sum.
             let spread = libm::log1p(variance / (mean * mean));
             Lognormal { median: mean * libm::exp(-0.5 * spread), sigma: libm::sqrt(spread) }
         }
@@ -168,6 +177,7 @@ fn has_delays(plan: &Plan) -> bool {
             && (service.queue > 0.0 || service.crowding > 1.0 || service.concurrency.is_finite())
     };
     let is_late = |target: &super::plan::Target| {
+        // A target that is certainly down never gets to be slow.
         target.modes[1] > 0.0 && target.modes[0] < 1.0 && target.slow_adds.is_finite()
     };
     plan.services.iter().any(waits)
@@ -197,6 +207,7 @@ pub(crate) fn somebody_gives_up_first(plan: &Plan) -> bool {
         for call in plan.calls_of(node).iter().filter(|call| call.is_waited_for) {
             let behind = plan.referred(call).map(|node| longest[node as usize]).fold(0.0, f64::max);
             trips |= behind >= call.timeout;
+            // One after the other, which is the longest also where some are made at once.
             longest[index] += longest_wait(call, behind);
         }
     }
