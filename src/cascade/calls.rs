@@ -39,6 +39,7 @@ pub(super) fn call_outcomes(
     report: &Report,
 ) -> BTreeMap<(usize, usize), CallOutcome> {
     let reported: BTreeMap<(&str, &str), &DependencyReport> = report
+        // A call has no number in a report, so it is found by its names.
         .dependencies
         .iter()
         .map(|call| ((call.caller.as_str(), call.dependency.as_str()), call))
@@ -47,10 +48,12 @@ pub(super) fn call_outcomes(
     for (caller, written) in
         topology.declared_dependencies().filter(|(_, call)| call.phase == Phase::Serve)
     {
+        // Flows are no boxes, so their steps are no links between services.
         let Caller::Node(node) = caller else { continue };
         let (by, on) = (topology.caller_name(caller), topology.dependency_name(written));
         let Some(found) = reported.get(&(by.as_str(), on.as_str())) else { continue };
         for target in &written.on {
+            // A call of a service to itself leads nowhere in a picture.
             if target.service == node.service {
                 continue;
             }
@@ -75,6 +78,8 @@ pub fn flows_by_service(topology: &Topology) -> Vec<Vec<String>> {
         let steps = flow.steps.iter().flat_map(|step| &step.on);
         let mut open: Vec<usize> = steps.map(|node| node.service.0 as usize).collect();
         while let Some(index) = open.pop() {
+            // A list of open services instead of recursion: chains may be long, and cycles are
+            // allowed.
             if std::mem::replace(&mut is_seen[index], true) {
                 continue;
             }

@@ -18,12 +18,14 @@ pub(super) fn fold_callers(cascade: CascadeReport, boxes_max: usize) -> CascadeR
     let kept = forest.kept_boxes(boxes_max);
     let further_calls = count_further_calls(&cascade, &ways);
     let mut places: Vec<Option<usize>> = vec![None; cascade.boxes.len()];
+    // Boxes keep their order, which is that of impact.
     let mut boxes = Vec::new();
     for index in (0..cascade.boxes.len()).filter(|index| kept[*index]) {
         places[index] = Some(boxes.len());
         boxes.push(cascade.boxes[index].clone());
     }
     let edge_to = |index: usize| ways[index].map(|way| cascade.edges[way].clone());
+    // A box is kept only after its parent, so its arrow always has a start.
     let place_of = |index: usize| places[index].expect("parents of kept boxes are kept");
     let mut edges: Vec<CascadeEdge> = Vec::new();
     for index in (0..cascade.boxes.len()).filter(|index| kept[*index]) {
@@ -37,11 +39,13 @@ pub(super) fn fold_callers(cascade: CascadeReport, boxes_max: usize) -> CascadeR
         let members = forest.with_all_below(&direct);
         let to = boxes.len();
         boxes.push(match members.as_slice() {
+            // A fold of one would say less than the box itself.
             [only] => cascade.boxes[*only].clone(),
             _ => folded_box(&cascade, &members, direct.len(), caller_label(&direct, parent)),
         });
         let Some(parent) = parent else { continue };
         let strongest = direct.iter().filter_map(|index| edge_to(*index));
+        // A fold has one arrow in, like every other box here: the strongest.
         let strongest = strongest.max_by(|a, b| a.passed.total_cmp(&b.passed));
         edges.extend(strongest.map(|edge| CascadeEdge { from: place_of(parent), to, ..edge }));
     }
@@ -60,6 +64,7 @@ pub(super) fn fold_groups(cascade: CascadeReport, grouping: Grouping) -> Cascade
     let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut order: Vec<Vec<usize>> = Vec::new();
     for (index, drawn) in cascade.boxes.iter().enumerate() {
+        // What breaks is what the picture is about, so no group swallows it.
         if drawn.state == BoxState::Origin {
             order.push(vec![index]);
         } else {
@@ -105,6 +110,7 @@ fn merged_edges(cascade: &CascadeReport, places: &[usize]) -> Vec<CascadeEdge> {
     let mut merged: BTreeMap<(usize, usize), CascadeEdge> = BTreeMap::new();
     for edge in &cascade.edges {
         let (from, to) = (places[edge.from], places[edge.to]);
+        // A link within a group has both ends in one box.
         if from == to {
             continue;
         }
@@ -137,11 +143,13 @@ fn folded_box(
     CascadeBox {
         name: label,
         title: None,
+        // The worst state of all: a fold must not look better than a part of it.
         state: all().map(|drawn| drawn.state).min().expect("a fold has members"),
         rank: None,
         flows,
         team: None,
         zones: Vec::new(),
+        // A fold has no team, zone or tier, since its members may have several.
         tier: None,
         folded: Some(FoldedServices {
             names: all().map(|drawn| drawn.name.clone()).collect(),
@@ -201,6 +209,7 @@ impl<'a> Forest<'a> {
     /// Returns the key of the fold that a box belongs to unless it is kept: what holds is not mixed with
     /// what is hit.
     fn fold_key(&self, index: usize) -> (Option<usize>, bool) {
+        // What holds would make what fails look harmless.
         (self.parents[index], self.cascade.boxes[index].state == BoxState::Holds)
     }
 
@@ -218,6 +227,7 @@ impl<'a> Forest<'a> {
         for (count, index) in order.iter().enumerate() {
             let key = self.fold_key(*index);
             let remaining = left.entry(key).or_default();
+            // A child that is kept leaves its fold.
             *remaining = remaining.saturating_sub(1);
             if *remaining == 0 {
                 left.remove(&key);
@@ -225,6 +235,7 @@ impl<'a> Forest<'a> {
             for child in &self.children[*index] {
                 *left.entry(self.fold_key(*child)).or_default() += 1;
             }
+            // Folds take room as well; a larger choice may fit again, since a whole fold may go.
             if count + 1 + left.len() <= boxes_max {
                 best = count + 1;
             }
@@ -245,6 +256,8 @@ impl<'a> Forest<'a> {
             // Thousandths, since floating-point numbers have no order of their own.
             let failures = (self.failures[index] * 1000.0).round() as u64;
             let tier = drawn.tier.unwrap_or(u32::MAX);
+            // Of equal ones the more important tier first, then the order of the boxes: never by
+            // chance.
             (drawn.state == BoxState::Origin, failures, Reverse((tier, index)))
         };
         let mut open: BinaryHeap<_> = (0..self.parents.len())
@@ -254,6 +267,7 @@ impl<'a> Forest<'a> {
         let mut order = Vec::with_capacity(self.parents.len());
         while let Some((_, _, Reverse((_, index)))) = open.pop() {
             order.push(index);
+            // Children only after their parent, so that no box is kept without the way to it.
             open.extend(self.children[index].iter().map(|child| key(*child)));
         }
         order

@@ -52,6 +52,7 @@ impl<'a> CascadeGraph<'a> {
         let by_name: BTreeMap<&str, &UnitReport> =
             report.services.iter().map(|unit| (unit.name.as_str(), unit)).into_map();
         let unit_of = |service: &Service| {
+            // The report of a simulation holds all services of its topology.
             *by_name.get(service.name.as_str()).expect("a report of every service")
         };
         let targets = report.targets.iter();
@@ -85,6 +86,7 @@ impl<'a> CascadeGraph<'a> {
     fn count_hops(&self) -> BTreeMap<CascadeNode, usize> {
         let mut next: BTreeMap<CascadeNode, Vec<CascadeNode>> = BTreeMap::new();
         for ((dependency, caller), outcome) in &self.outcomes {
+            // A call at which nothing arrived is no way of failure.
             if outcome.exposed > 0.0 {
                 next.entry(CascadeNode::Service(*dependency))
                     .or_default()
@@ -94,6 +96,7 @@ impl<'a> CascadeGraph<'a> {
         for (from, to, _) in self.hosted.iter().chain(&self.overloaded) {
             next.entry(*from).or_default().push(*to);
         }
+        // Breadth first from all origins at once, so each node is found by its shortest way.
         let mut hops: BTreeMap<CascadeNode, usize> =
             self.origins.iter().map(|node| (*node, 0)).into_map();
         let mut queue: VecDeque<CascadeNode> = self.origins.iter().copied().collect();
@@ -112,6 +115,7 @@ impl<'a> CascadeGraph<'a> {
     /// Returns the probability that a node fails or is degraded.
     fn hit_share(&self, node: CascadeNode) -> f64 {
         match node {
+            // A domain that breaks is down in every trial.
             CascadeNode::Domain(_) => 1.0,
             CascadeNode::Service(index) => hit_share(self.units[index]),
         }
@@ -143,6 +147,7 @@ impl<'a> CascadeGraph<'a> {
         let services = (0..self.units.len()).map(CascadeNode::Service);
         let mut reached = services.filter(|node| self.hit_share(*node) >= threshold).into_set();
         reached.extend(self.origins.iter().copied());
+        // A copy, so that a caller which is added here does not bring in callers of its own.
         let hit = reached.clone();
         for ((dependency, caller), outcome) in &self.outcomes {
             let is_held = outcome.strongest_guard() >= threshold;
@@ -162,6 +167,7 @@ impl<'a> CascadeGraph<'a> {
         let mut nodes: Vec<CascadeNode> = reached.iter().copied().collect();
         let hops = |node: &CascadeNode| self.hops.get(node).copied().unwrap_or(usize::MAX);
         let is_other = |node: &CascadeNode| !self.origins.contains(node);
+        // Only where something must go: the order of importance is another one than that of impact.
         if nodes.len() > most {
             nodes.arrange_by(|a, b| {
                 let failed = self.failed_share(*b).total_cmp(&self.failed_share(*a));
@@ -172,6 +178,7 @@ impl<'a> CascadeGraph<'a> {
             });
             nodes.truncate(most);
         }
+        // Shown in the order in which failure arrives.
         nodes.arrange_by(|a, b| {
             let time = self.first_failed_s(*a).total_cmp(&self.first_failed_s(*b));
             let often = self.failed_share(*b).total_cmp(&self.failed_share(*a));
@@ -209,6 +216,7 @@ impl<'a> CascadeGraph<'a> {
                 return None;
             }
             if self.origins.contains(node) {
+                // What breaks is the start of the order.
                 return Some(0);
             }
             let time = self.first_failed_s(*node);
@@ -218,6 +226,8 @@ impl<'a> CascadeGraph<'a> {
             }
             // Medians that lie this close together are one moment to a reader.
             if time > (last + SAME_TIME_S).max(last * (1.0 + SAME_TIME_SHARE)) {
+                // From the first of a rank and not from the last, so that a chain of small steps
+                // does not become one rank.
                 (rank, last) = (rank + 1, time);
             }
             Some(rank)
@@ -233,6 +243,7 @@ impl<'a> CascadeGraph<'a> {
     ) -> CascadeTotals {
         let mut totals = CascadeTotals::default();
         for (index, unit) in self.units.iter().enumerate() {
+            // What breaks itself is counted nowhere, since the picture names it.
             let node = CascadeNode::Service(index);
             if self.origins.contains(&node) {
                 continue;
@@ -242,6 +253,7 @@ impl<'a> CascadeGraph<'a> {
                 BoxState::Fails => totals.fails += 1,
                 BoxState::MayFail => totals.may_fail += 1,
                 BoxState::Degrades => totals.degrades += 1,
+                // What holds counts only where failure came to it: all others hold too.
                 BoxState::Holds => totals.holds += usize::from(reached.contains(&node)),
             }
         }
@@ -323,6 +335,7 @@ impl<'a> CascadeGraph<'a> {
                 );
             }
         }
+        // In the order of boxes, so that the drawing does not depend on how edges were found.
         edges.arrange_by_key(|edge| (edge.from, edge.to));
         edges
     }
@@ -339,6 +352,7 @@ impl<'a> CascadeGraph<'a> {
                 places.get(&CascadeNode::Service(*caller)),
             );
             let (Some(from), Some(to)) = ends else { continue };
+            // A call is shown if something came through or was held, either of them often enough.
             if outcome.passed.max(outcome.strongest_guard()) >= threshold {
                 edges.push(CascadeEdge {
                     held: guard_shares(&outcome.held),
@@ -362,6 +376,7 @@ impl<'a> CascadeGraph<'a> {
         let hard = service_calls(&self.topology.services[index]).filter(|call| !call.is_soft());
         for target in hard.flat_map(|call| &call.on) {
             let from = CascadeNode::Service(target.service.0 as usize);
+            // A box cannot be degraded by another more often than either of them is hit.
             let share = self.hit_share(from).min(self.hit_share(node));
             if let Some(place) = places.get(&from).filter(|_| from != node && share >= threshold) {
                 found.insert(*place, share);
@@ -410,7 +425,9 @@ impl<'a> CascadeGraph<'a> {
                 let to = CascadeNode::Service(called.service.0 as usize);
                 // A service whose capacity is unknown cannot be overloaded.
                 let has_limit = self.topology.service(called.service).utilization.is_some();
+                // A cache that never fails sends nothing on.
                 if to != from && has_limit && self.failed_share(from) > 0.0 {
+                    // Both must happen, so the rarer of the two bounds it.
                     let share = self.failed_share(from).min(self.hit_share(to));
                     let known = found.entry((from, to)).or_insert(share);
                     *known = known.max(share);
@@ -423,6 +440,7 @@ impl<'a> CascadeGraph<'a> {
 
 /// Returns the probability that a unit fails or is degraded because of the change.
 pub(super) fn hit_share(unit: &UnitReport) -> f64 {
+    // What is degraded anyway and fails because of the change counts only in the second.
     unit.caused.degraded.p.max(unit.caused.failed.p)
 }
 
@@ -448,11 +466,13 @@ fn guard_shares(held: &BTreeMap<Protection, f64>) -> Vec<GuardShare> {
     let share_of =
         |(guard, share): (&Protection, &f64)| GuardShare { guard: *guard, share: *share };
     let mut shares: Vec<GuardShare> = held.iter().map(share_of).collect();
+    // Equal shares in the order of protections, so that names never change places.
     shares.arrange_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.guard.cmp(&b.guard)));
     shares
 }
 
 fn origin_node(topology: &Topology, name: &str) -> Option<CascadeNode> {
+    // A target may be an endpoint; it is shown by its service.
     let service = topology.node(name).map(|node| CascadeNode::Service(node.service.0 as usize));
     service.or_else(|| topology.domain_id(name).map(|id| CascadeNode::Domain(id.0 as usize)))
 }
@@ -461,6 +481,7 @@ fn origin_node(topology: &Topology, name: &str) -> Option<CascadeNode> {
 fn service_zones(service: &Service) -> Vec<DomainId> {
     let replicas = service.replicas.iter().flat_map(|replicas| &replicas.domains);
     let mut zones: Vec<DomainId> = replicas.copied().collect();
+    // Replicas say more exactly where a service runs than the service itself.
     if zones.is_empty() {
         zones.clone_from(&service.domains);
     }

@@ -84,6 +84,7 @@ pub fn cascade_report(
 ) -> CascadeReport {
     let graph = CascadeGraph::new(topology, report);
     let boxes_max = filter.boxes_max.max(1);
+    // Folding keeps the threshold that was asked for; only omitting raises it.
     let (threshold, reached) = match filter.fold {
         Fold::Never => fitting_threshold(&graph, filter),
         _ => (filter.threshold, graph.reached_nodes(filter.threshold)),
@@ -128,6 +129,7 @@ pub fn cascade_report(
     if must_fold {
         fold_callers(cascade, boxes_max)
     } else if is_single {
+        // Folded cascades have one arrow for each box already.
         with_one_arrow(&cascade)
     } else {
         cascade
@@ -168,6 +170,7 @@ fn fitting_threshold(
 pub fn common_mode(targets: &[TargetReport]) -> Option<FailureMode> {
     let mut modes = targets.iter().flat_map(|target| target.modes.keys());
     let first = modes.next()?;
+    // Targets that break in different ways have no mode in common.
     modes.all(|mode| mode == first).then_some(*first)
 }
 

@@ -32,9 +32,11 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
         let mut flows: Vec<usize> =
             names.iter().filter_map(|name| flow_ids.get(name.as_str()).copied()).collect();
         flows.sort_unstable();
+        // A snapshot has no times to replay.
         let first = unit.first_failed_s.filter(|_| report.timeline.mode == TimelineMode::Rollout);
         PageService {
             name: unit.name.clone(),
+            // A figure that is known exactly replaces its estimate, as in the tables.
             failed: unit.failed.exact.unwrap_or(unit.failed.p),
             degraded: unit.degraded.exact.unwrap_or(unit.degraded.p),
             first_s: first.map_or_else(Vec::new, |first| {
@@ -45,7 +47,9 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
     };
     let services: Vec<PageService> = report.services.iter().map(page_service).collect();
     let last = services.iter().filter_map(|service| service.first_s.last().copied());
+    // Room behind the last event, so that it does not end at the edge.
     let until_s = last.fold(0.0, f64::max) * TIME_MARGIN;
+    // Most calls of a large topology never see a failure.
     let exposed = report.dependencies.iter().filter(|call| call.exposed > 0.0);
     let calls = exposed.map(|call| PageCall {
         caller: call.caller.clone(),

@@ -22,6 +22,7 @@ pub(super) fn strongest_ways(cascade: &CascadeReport) -> Vec<Option<usize>> {
     let push_all = |open: &mut BinaryHeap<_>, from: usize, depth: usize| {
         for index in &leaving[from] {
             let edge = &cascade.edges[*index];
+            // Of equal strength the fewer calls first, then the order of edges: never by chance.
             open.push((edge_strength(edge, cascade.threshold), Reverse((depth + 1, from, *index))));
         }
     };
@@ -48,6 +49,7 @@ fn edge_strength(edge: &CascadeEdge, threshold: f64) -> (bool, u32) {
     let propagates = edge.passed >= threshold;
     let held = edge.held.first().map_or(0.0, |guard| guard.share);
     let share = if propagates { edge.passed } else { held };
+    // In steps: differences that are noise must not choose an arrow.
     #[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
     let steps = (share / SAME_STRENGTH).round() as u32;
     (propagates, steps)
