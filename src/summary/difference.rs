@@ -28,6 +28,8 @@ impl Paired {
     pub fn add_trial(&mut self, a: f64, b: f64) {
         self.count += 1;
         let n = self.count as f64;
+        // The difference has sums of its own: from the variances of both sides it could lose all
+        // its digits.
         let (from_a, from_b, from_d) =
             (a - self.mean_a, b - self.mean_b, b - a - self.mean_difference);
         self.mean_a += from_a / n;
@@ -71,11 +73,14 @@ impl Paired {
             (self.mean_variance(self.squares_a) / n, self.mean_variance(self.squares_b) / n);
         let ab = self.mean_variance(self.products) / n;
         let scale = self.mean_a * self.mean_a - t2 * aa;
+        // Where the first mean may be 0, Fieller's interval is not bounded and a ratio has no
+        // meaning.
         if self.count < 2 || self.mean_a <= 0.0 || scale <= 0.0 {
             return None;
         }
         let middle = self.mean_a * self.mean_b - t2 * ab;
         let under = middle * middle - scale * (self.mean_b * self.mean_b - t2 * bb);
+        // Rounding alone can bring it below 0.
         let reach = libm::sqrt(under.max(0.0));
         Some(PairedDifference {
             value: self.mean_b / self.mean_a - 1.0,
@@ -90,12 +95,15 @@ impl Paired {
     }
 
     fn mean_variance(&self, squares: f64) -> f64 {
+        // One less than the trials, since the mean was estimated from them too.
         if self.count < 2 { 0.0 } else { squares.max(0.0) / (self.count - 1) as f64 }
     }
 
     /// Student's quantile that belongs to the normal one: Abramowitz and Stegun (1964), 26.7.5.
     fn student_quantile(&self) -> f64 {
         let z = Z975;
+        // A series and not a table: it is exact enough from a few trials on, and the same on every
+        // machine.
         let freedom = self.count.saturating_sub(1).max(1) as f64;
         let (z3, z5, z7) = (z * z * z, z * z * z * z * z, z * z * z * z * z * z * z);
         z + (z3 + z) / (4.0 * freedom)
@@ -116,6 +124,7 @@ impl PairedEvent {
     /// Adds 64 trials: those that count, and those in which it happens on either side.
     pub fn add_trials(&mut self, valid: u64, a: u64, b: u64) {
         self.trials += u64::from(valid.count_ones());
+        // Pairs that agree say nothing of the difference, so only the others are counted.
         self.only_a += u64::from((valid & a & !b).count_ones());
         self.only_b += u64::from((valid & b & !a).count_ones());
     }

@@ -30,6 +30,7 @@ pub(super) fn histogram_of(sketch: &Sketch) -> Option<Histogram> {
     let reach = sketch.quantile(0.99).filter(|reach| *reach > 0.0).unwrap_or(max);
     let linear = count_steps(sketch, equal_ends(reach), true);
     let seen: f64 = linear.shares.iter().sum();
+    // Where most trials are in the first step, the others would be flat beside it.
     if linear.shares[0] <= seen / 2.0 {
         return Some(linear);
     }
@@ -38,6 +39,7 @@ pub(super) fn histogram_of(sketch: &Sketch) -> Option<Histogram> {
 
 fn count_steps(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
     let share = |count: u64| count as f64 / sketch.count() as f64;
+    // The first step begins just above 0: what loses nothing is counted apart.
     let starts = std::iter::once(f64::MIN_POSITIVE).chain(ends.iter().copied());
     let above: Vec<u64> = starts.map(|start| sketch.at_least(start)).collect();
     Histogram {
@@ -51,6 +53,7 @@ fn count_steps(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
 
 fn equal_ends(reach: f64) -> Vec<f64> {
     let step =
+        // Ends that are round can be read off without a scale.
         round_numbers().find(|step| step * STEPS_MAX as f64 >= reach).expect("rounds reach far");
     #[expect(clippy::cast_sign_loss, reason = "clamped to what is positive")]
     let steps = (reach / step).ceil().clamp(1.0, STEPS_MAX as f64) as u32;
@@ -59,6 +62,7 @@ fn equal_ends(reach: f64) -> Vec<f64> {
 
 /// 1, 2, 5, 10 and so on, from what the smallest values need to what the largest do.
 fn rising_ends(sketch: &Sketch, none: f64, reach: f64) -> Vec<f64> {
+    // The 1st percentile of what loses anything: a single tiny loss would add many empty steps.
     let least = sketch.quantile(none + (1.0 - none) / 100.0).unwrap_or(0.0);
     let mut ends: Vec<f64> = Vec::new();
     for end in round_numbers().skip_while(|end| *end <= least) {
@@ -67,6 +71,7 @@ fn rising_ends(sketch: &Sketch, none: f64, reach: f64) -> Vec<f64> {
             break;
         }
     }
+    // The smallest steps go first: the large losses are what matters.
     let surplus = ends.len().saturating_sub(STEPS_MAX);
     ends.split_off(surplus)
 }

@@ -155,6 +155,7 @@ const EXCEEDANCE: [f64; 12] =
 /// Turns counts into answers.
 pub fn summarize(tally: &Tally) -> Summary {
     let trials = tally.trials;
+    // A run that was ended before its first trial has shares of 0, not of nothing.
     let share = |count: u64| count as f64 / trials.max(1) as f64;
     Summary {
         trials,
@@ -184,6 +185,7 @@ pub fn summarize(tally: &Tally) -> Summary {
 
 /// The width of the widest interval of any flow, as far as it was counted.
 pub fn widest_flow_interval(tally: &Tally) -> f64 {
+    // Flows stand last among the units.
     let flows = &tally.units[tally.units.len() - tally.flows.len()..];
     let counts = flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
     counts
@@ -216,6 +218,7 @@ fn losses_of(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
         Some((orders, estimate::estimate_proportion(lost.at_least(orders), lost.count())))
     };
     let mut exceedance: Vec<(f64, Estimate)> = EXCEEDANCE.into_iter().filter_map(exceeds).collect();
+    // Several quantiles may be the same trial, and a curve has one point there.
     exceedance.dedup_by(|a, b| a.0.total_cmp(&b.0).is_eq());
     Some(Losses { lost: quantiles_of_lost, wrong: wrong.and_then(quantiles_of), exceedance })
 }
@@ -230,6 +233,7 @@ fn quantiles_of(sketch: &Sketch) -> Option<QuantileSummary> {
     let error = estimate::Z975 * sketch.standard_error().unwrap_or(0.0);
     Some(QuantileSummary {
         mean,
+        // Orders and times are never below 0, so no interval of theirs is.
         mean_interval: ((mean - error).max(0.0), mean + error),
         p50: sketch.quantile(0.5)?,
         p95: sketch.quantile(0.95)?,
@@ -240,6 +244,8 @@ fn quantiles_of(sketch: &Sketch) -> Option<QuantileSummary> {
 
 fn containment_of(dependency_tally: &DependencyTally, trials: u64) -> Option<ContainmentSummary> {
     let share = |count: u64| count as f64 / trials as f64;
+    // A dependency to which no failure came contained nothing, which is not the same as letting it
+    // through.
     (dependency_tally.tried > 0).then(|| ContainmentSummary {
         tried: share(dependency_tally.tried),
         passed: share(dependency_tally.passed),

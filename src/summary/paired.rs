@@ -28,6 +28,7 @@ pub fn paired_proportions(more: u64, less: u64, trials: u64) -> PairedDifference
     let centre = (b - c) / n;
     let reach = Z975 * libm::sqrt((b + c) - (b - c) * (b - c) / n) / n;
     let (low, high) = ((centre - reach).max(-1.0), (centre + reach).min(1.0));
+    // The interval is around a shrunken centre; it must still hold the figure itself.
     PairedDifference { value, low: low.min(value), high: high.max(value) }
 }
 

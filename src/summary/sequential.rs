@@ -36,8 +36,10 @@ pub fn share_interval(successes: f64, trials: u64, error: f64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
     }
+    // The estimate itself is always inside, so each end lies between it and 0 or 1.
     let p = (successes / n).clamp(0.0, 1.0);
     let (mixture, bound) = (log_mixture(successes, n), -libm::log(error));
+    // By Ville's inequality: a share stays in until the evidence against it exceeds `1/error`.
     let is_in = |share: f64| evidence_against(mixture, successes, n, share) < bound;
     let end = |outside: f64| {
         let (mut outside, mut inside) = (outside, p);
@@ -51,6 +53,7 @@ pub fn share_interval(successes: f64, trials: u64, error: f64) -> (f64, f64) {
         }
         outside
     };
+    // Without a success 0 itself cannot be excluded, and there is no end to be searched for.
     let low = if successes <= 0.0 { 0.0 } else { end(0.0) };
     let high = if successes >= n { 1.0 } else { end(1.0) };
     (low, high)
@@ -63,6 +66,7 @@ fn log_evidence(successes: f64, trials: f64, share: f64) -> f64 {
 
 /// The same, where the likelihood under the mixture is known: it costs most, and is the same for all shares.
 fn evidence_against(mixture: f64, successes: f64, trials: f64, share: f64) -> f64 {
+    // Nothing times an endless logarithm is nothing here, and not undefined.
     let times = |count: f64, of: f64| if count == 0.0 { 0.0 } else { count * libm::log(of) };
     mixture - times(successes, share) - times(trials - successes, 1.0 - share)
 }
@@ -81,6 +85,7 @@ fn log_beta(a: f64, b: f64) -> f64 {
 pub fn quantile_interval(of: &Sketch, q: f64, error: f64) -> (f64, f64) {
     let n = of.count();
     let is_in = |rank: u64| log_evidence(rank as f64, n as f64, q) < -libm::log(error);
+    // The rank that is expected is always inside, so each end is searched for from there.
     #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
     let middle = (q * n as f64).round() as u64;
     // The fewest that may lie at or below the quantile, and the most that may lie below it.
@@ -113,6 +118,7 @@ pub fn mean_interval(of: &Sketch, error: f64, look: u32) -> (f64, f64) {
     };
     let look = f64::from(look);
     let spent = error / (look * (look + 1.0));
+    // Half of it on either side.
     let reach = normal_quantile(1.0 - spent / 2.0) * standard_error;
     ((mean - reach).max(0.0), mean + reach)
 }
