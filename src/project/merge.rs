@@ -16,6 +16,7 @@ pub fn merge_changes(changes: &[Change]) -> Option<Change> {
         all.targets.extend(next.targets.iter().cloned());
         all.sources.extend(next.sources.iter().cloned());
         all.during.extend(&next.during);
+        // Two kinds are neither of them: what depends on the kind then takes its general value.
         all.kind = if all.kind == next.kind { all.kind } else { None };
         // A machine had a hand in it where it had one in any; nobody reviewed it where any was not.
         if all.authored_by != next.authored_by {
@@ -30,8 +31,10 @@ pub fn merge_changes(changes: &[Change]) -> Option<Change> {
             (Some(_), Some(those)) => Some(those.clone()),
             _ => None,
         };
+        // None of them breaks only if each of them does not: independent, so the chances multiply.
         let spared = (1.0 - failure_probability(&all)) * (1.0 - failure_probability(next));
         all.failure_probability = Share::new(1.0 - spared);
+        // Asked before the rollouts are joined, since a rollout gives a change a course in time.
         let is_moment = (all.is_moment(), next.is_moment());
         all.rollout = match is_moment {
             (true, false) => next.rollout.clone(),
@@ -40,14 +43,17 @@ pub fn merge_changes(changes: &[Change]) -> Option<Change> {
         };
         all.detection = slower_detection(all.detection.take(), next.detection.clone());
         all.rollback = slower_rollback(all.rollback.take(), next.rollback.clone());
+        // A switch for one change takes nothing away of another.
         all.kill_switch = all.kill_switch.filter(|_| next.kill_switch.is_some());
         all.repair = match (all.repair, next.repair) {
+            // The window is over when the slowest repair is.
             (Some(a), Some(b)) => Some(if b.median > a.median { b } else { a }),
             (a, b) => a.or(b),
         };
         all.actions.extend(next.actions.iter().cloned());
         all.horizon = if next.horizon > all.horizon { next.horizon } else { all.horizon };
     }
+    // Two changes may name the same thing, which can be down only once.
     all.during.sort();
     all.during.dedup();
     Some(all)

@@ -20,6 +20,7 @@ impl Project {
             Some(path) => Some((path, load::read_document(path, sources)?)),
             None => None,
         };
+        // The incident is read first: it may name the topology and the cause.
         let named = match &incident {
             Some((_, document)) => Incident::named_files(document, sources)?,
             None => IncidentFiles::default(),
@@ -27,6 +28,7 @@ impl Project {
         let topology =
             request.topology.clone().or_else(|| Some(named.topology.as_ref()?.path.clone()));
         let topology = topology.ok_or(ProjectError::NoTopology)?;
+        // What was asked for stands before what files say.
         let cause = request.cause.clone().or_else(|| cause_of_incident(&named));
         refuse_repeated_stdin(&topology, cause.as_ref())?;
         let default = request.default_cause.clone();
@@ -34,6 +36,7 @@ impl Project {
             read_documents(&topology, cause, default, sources)?.check_documents(sources)?;
         if let Some((path, document)) = incident {
             let incident = Incident::from_document(&document, &project.topology, sources)?;
+            // Only after the change is checked: what operators did is laid over it.
             project.change = incident.acted_on(&project.change);
             project.incident = Some(incident);
             add_files(&mut project.files, slice::from_ref(path));
@@ -126,6 +129,7 @@ fn refuse_repeated_stdin(topology: &str, cause: Option<&Cause>) -> Result<(), Pr
         Some(Cause::Changes(files)) => files.as_slice(),
         _ => &[],
     };
+    // The topology counts as well: a pipe can be read by one reader only.
     let count =
         changes.iter().map(String::as_str).chain([topology]).filter(|path| *path == "-").count();
     if count > 1 { Err(ProjectError::RepeatedStdin) } else { Ok(()) }
@@ -159,6 +163,7 @@ fn read_documents(
         .or(default)
         .ok_or(ProjectError::NoCause)?;
     let cause = match cause {
+        // Nothing is a list of breaks without a break, so that what follows has one way less.
         Cause::Nothing => CauseDocuments::Breaks(Vec::new()),
         Cause::Breaks(breaks) => CauseDocuments::Breaks(breaks),
         Cause::Diff(list) => {
@@ -220,6 +225,7 @@ fn topology_document(
 ) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
     let first = load::read_document(path, sources)?;
     if Kind::of_document(&first) != Some(Kind::Scenario) {
+        // An incident may hold its topology itself, so the file may be one of those.
         return Ok((held_within(first, "topology"), None, vec![path.to_owned()]));
     }
     let scenario = Scenario::from_document(&first, sources)?;
@@ -280,6 +286,7 @@ impl Documents {
                 vec![change]
             }
             CauseDocuments::Breaks(breaks) if breaks.is_empty() => {
+                // A change without targets: what fails then fails for its own reasons.
                 vec![Change::from_targets("nothing", Vec::new())]
             }
             CauseDocuments::Breaks(breaks) => {
@@ -287,9 +294,11 @@ impl Documents {
             }
         };
         let change = merge_changes(&changes).expect("every cause makes at least one change");
+        // Only here are both the horizon and all availabilities known.
         if let Some(problem) = change.find_too_many_outages(&topology, self.topology.root.place) {
             return Err(vec![problem]);
         }
+        // A single change is not merged, so there is nothing to compare it with.
         if changes.len() == 1 {
             changes.clear();
         }
