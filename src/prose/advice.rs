@@ -22,8 +22,10 @@ pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> 
         if first.left == 0.0 { "all".to_owned() } else { format::percent(first.saved_share) };
     let most = if report.costs.is_some() { "most for its cost" } else { "most" };
     said.push(format!("What helps {most}: {} (saves {share}).", (wording.name)(&first.what)));
+    // With a single protection the sentence would repeat the first.
     if report.together.len() > 1 {
         let all = 1.0 - report.after / report.before;
+        // Noise may bring the sum above or below what can be saved at all.
         said.push(format!(
             "All {} protections together save {}.",
             report.together.len(),
@@ -149,6 +151,7 @@ pub(crate) fn footer(report: &AdviseReport) -> String {
 fn line(advice: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let show = |value: f64| match report.metric {
         Metric::OrdersLost => format::digits(value, 3),
+        // The minus stands before the percentage, which is formatted from a positive share.
         Metric::FailingShare if value < 0.0 => format!("-{}", format::percent(-value)),
         Metric::FailingShare => format::percent(value),
     };

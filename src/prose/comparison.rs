@@ -49,6 +49,7 @@ pub(crate) fn footer(report: &CompareReport) -> String {
 
 fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wording) -> Section {
     let failed = |side: &str, flow: &str| {
+        // A flow that one side does not have has no figure there.
         let side = report.sides.iter().find(|item| item.name == side)?;
         let flow = side.result.flows.iter().find(|item| item.name == flow)?;
         Some(format::estimate(&flow.failed))
@@ -79,6 +80,7 @@ fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String 
         let sign = if value < 0.0 { "-" } else { "+" };
         format!("{sign}{}", format::digits(value.abs(), 3))
     };
+    // The whole interval must be 0: an estimate of 0 alone may hide a difference.
     let change = if of.low == 0.0 && of.high == 0.0 {
         "no difference".to_owned()
     } else {
@@ -105,6 +107,7 @@ fn points(of: &Difference) -> String {
 }
 
 fn services(pair: &PairReport, title: &str, wording: &Wording) -> Section {
+    // Thousands of services differ by chance; only a clear difference is worth a line.
     let clear = pair.services.iter().filter(|service| service.failed.is_clear()).take(LINES);
     Section {
         title: format!("Services that fail more or less often, {title}"),

@@ -18,11 +18,13 @@ pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<Strin
     let leading: Vec<String> = report
         .candidates
         .iter()
+        // Equal ranks are ties: nothing that is seen tells them apart.
         .take_while(|candidate| candidate.rank == 1)
         .map(|candidate| (wording.name)(&candidate.name))
         .collect();
     let share = format::percent(first.posterior);
     let said = if leading.len() == 1 {
+        // The modes of a candidate are sorted, the likeliest first.
         let mode = first.modes.first().map_or("down", |mode| mode.mode.as_str());
         format!("Most likely {} broke ({mode}): {share}.", leading[0])
     } else {
@@ -41,6 +43,7 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
         let rest: f64 =
             report.candidates[LINES..].iter().map(|candidate| candidate.posterior).sum();
         let count = report.candidates.len() - LINES;
+        // Shares that were rounded may add up to slightly more than 1.
         lines.push(format!("and {count} more, {} together", format::percent(rest.min(1.0))));
     }
     let broke = Section {
@@ -65,6 +68,7 @@ fn candidate(candidate: &CandidateReport, seen: usize, wording: &Wording) -> Str
     let modes: Vec<String> = candidate
         .modes
         .iter()
+        // Modes that hardly add to the chance of the candidate would only make the line longer.
         .filter(|mode| mode.posterior >= 0.05 * candidate.posterior && candidate.posterior > 0.0)
         .map(|mode| format!("{} {}", mode.mode, format::percent(mode.posterior)))
         .collect();
@@ -101,6 +105,7 @@ fn look(look: &LookReport, wording: &Wording) -> String {
     let answers: Vec<String> = look
         .answers
         .iter()
+        // Answers that are this unlikely will hardly be given.
         .filter(|answer| answer.chance >= 0.01)
         .map(|answer| {
             format!(
@@ -155,6 +160,7 @@ pub(crate) fn score_sections(report: &DiagnosisScoreReport, wording: &Wording) -
 fn ranked(ranked: &RankedReport, wording: &Wording) -> String {
     let place = match ranked.tied {
         0 => format!("place {}", ranked.rank),
+        // Ties share their places, so a range is told.
         tied => format!("places {} to {}", ranked.rank, ranked.rank + tied),
     };
     let triggers: Vec<String> = ranked.trigger.iter().map(|name| (wording.name)(name)).collect();

@@ -13,6 +13,7 @@ pub(crate) fn baseline(report: &Report, wording: &Wording) -> Vec<String> {
     let Some(baseline) = &report.baseline else { return Vec::new() };
     let mut lines: Vec<String> = baseline.differs.iter().map(|text| format!("{text}.")).collect();
     let flows: Vec<&DeltaReport> =
+        // A difference whose interval holds 0 may be chance, and would be read as a change.
         baseline.flows.iter().filter(|flow| is_real(&flow.failed)).collect();
     if flows.is_empty() && !baseline.flows.is_empty() {
         lines.push("No flow fails more or less often, beyond what chance explains.".to_owned());
@@ -47,6 +48,7 @@ fn interaction(flow: &InteractionReport, changes: &[String], wording: &Wording) 
         format::percent(flow.together.p),
         format::percent(flow.independent)
     );
+    // Without the losses of each alone there is no sum to compare with.
     let lost = flow.orders_lost_together.filter(|_| !flow.orders_lost_alone.is_empty());
     let lost = lost.map_or_else(String::new, |all| {
         let sum = flow.orders_lost_alone.iter().sum();

@@ -37,11 +37,13 @@ pub(crate) fn name(text: &str, is_ascii: bool) -> String {
 /// `::..::` where a line begins.
 pub fn without_commands(text: &str) -> String {
     let text = text.replace("##[", "# #[").replace("##vso[", "# #vso[");
+    // Most lines hold none, and need no copy.
     if !text.contains("::") {
         return text;
     }
     let mut safe = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
+        // A runner takes a command behind blanks too.
         let start = line.len() - line.trim_start().len();
         let (indent, rest) = line.split_at(start);
         safe.push_str(indent);
@@ -60,6 +62,8 @@ pub fn without_commands(text: &str) -> String {
 /// Returns a name as code in Markdown: no mention, no reference, no link, no markup.
 pub(crate) fn markdown_code(text: &str) -> String {
     let shown = name(text, false);
+    // A backtick ends code, a `|` ends a cell of a table even within code, and a backslash may
+    // escape either.
     if shown.contains(['`', '|', '\\']) || shown.trim().is_empty() {
         let escaped: String = shown
             .chars()
@@ -128,6 +132,7 @@ const BREAK: char = '\u{200b}';
 /// Returns a sentence in Markdown, with what stands between backticks as code.
 pub(crate) fn markdown_marked(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
+    // An odd number of backticks: one has no partner, and none is code.
     if parts.len().is_multiple_of(2) {
         return markdown_prose(text);
     }
@@ -142,6 +147,7 @@ pub(crate) fn markdown_marked(text: &str) -> String {
 
 /// Returns whether an address can stand in Markdown as it is: a web address of plain characters.
 pub(crate) fn is_plain_url(text: &str) -> bool {
+    // Only addresses of the web: others could run something when they are clicked.
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?=&%+,;".contains(c);
     rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(is_plain))

@@ -119,6 +119,8 @@ fn left_out(number: u64, noun: &str, what: &str) -> String {
 fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
     let mut remark = match of.complete_to_order {
         Some(order) => format!(
+            // Larger sets exist perhaps, but were not searched for, which must not be read as
+            // "none".
             "{} of at most {order}: larger ones were not looked for",
             format::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")
         ),
@@ -197,6 +199,7 @@ fn importance(importance: &ImportanceReport, wording: &Wording) -> String {
     };
     let mut said = format!("{what}{name}: {}{interval}", signed(birnbaum.value));
     if let Some(share) = importance.criticality.filter(|share| *share >= NEGLIGIBLE) {
+        // Rounding may bring it above 1.
         said.push_str(&format!("; the cause of {} of failures", format::percent(share.min(1.0))));
     }
     if let Some(worth) = importance.risk_achievement_worth.filter(|worth| *worth > 1.0) {
@@ -241,6 +244,7 @@ fn protection(protection: &ProtectionReport, wording: &Wording) -> String {
         let low = saved.low.unwrap_or(saved.value);
         let high = saved.high.unwrap_or(saved.value);
         let dash = wording.dash();
+        // An interval that holds 0 shows no saving.
         let is_noise = low <= 0.0 && high >= 0.0;
         match (is_noise, protection.metric) {
             (true, _) => ", saved nothing that shows".to_owned(),

@@ -16,8 +16,10 @@ const POWERS: [f64; MOST + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e
 
 /// A share without an interval, to two digits: `56%`, `2.5%`, `0.052%`.
 pub(crate) fn percent(share: f64) -> String {
+    // Both ends need digits: 0.05% and 99.95% differ by them from never and always.
     let (small, left) = (share * 100.0, (1.0 - share) * 100.0);
     let digits = match () {
+        // Below 9.95% two digits are one before the point and one behind it.
         () if small < 9.95 => decimals_for(small / 9.95, 1),
         () if left < 1.0 => decimals_for(left, 0),
         () => 0,
@@ -27,6 +29,7 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// A share that may be more than 1, to two digits: `9.3%`, `139%`.
 pub(crate) fn percent_of(share: f64) -> String {
+    // Above 100% a share is no probability, and needs no digits that tell it from always.
     if share < 1.0 { percent(share) } else { format!("{}%", digits(share * 100.0, 3)) }
 }
 
@@ -48,6 +51,7 @@ pub(crate) fn interval(of: &Interval, dash: &str) -> String {
     if of.exact.is_some() {
         return "exact".to_owned();
     }
+    // Rounded outwards, so that the true interval lies within the one that is shown.
     let scale = POWERS[decimals(of)];
     // A hair's breadth, so that 0.29 does not become 28% by the error of a binary fraction.
     let low = ((of.low * 100.0 * scale + 1e-6).floor() / scale).max(0.0);
@@ -65,6 +69,7 @@ pub(crate) fn interval(of: &Interval, dash: &str) -> String {
 /// How many digits after the point a percentage deserves: as fine as its interval is wide, and as
 /// fine as it takes to tell it from 0% and 100%.
 fn decimals(of: &Interval) -> usize {
+    // Near 0% and near 100% it is the smaller part that must be told.
     let smaller = of.p.min(1.0 - of.p) * 100.0;
     // Where little is left to 0% or 100%, half a digit more tells by how much.
     let per_digit = if smaller < 1.0 { 50.0 } else { 200.0 };
@@ -74,6 +79,7 @@ fn decimals(of: &Interval) -> usize {
 
 /// The fewest decimals, at least `least`, whose last digit is no larger than `value`.
 fn decimals_for(value: f64, least: usize) -> usize {
+    // A hair less than 1, since the product of two floats may fall short of it.
     let fits = |digits: &usize| value * POWERS[*digits] >= 1.0 - 1e-9;
     if value <= 0.0 { least } else { (least..MOST).find(fits).unwrap_or(MOST) }
 }
@@ -86,6 +92,7 @@ enum Trim {
 
 fn percent_with(share: f64, digits: usize, trim: Trim) -> String {
     match share {
+        // Only what is exactly 0 or 1 is called so.
         _ if share <= 0.0 => return "0%".to_owned(),
         _ if share >= 1.0 => return "100%".to_owned(),
         _ if share < TINY => return format!("{share:.1e}"),
@@ -114,6 +121,7 @@ pub(crate) fn mean_interval(of: &Quantiles, dash: &str) -> String {
 
 /// How many digits of a mean are worth saying: two at least, four at most.
 fn known(of: &Quantiles) -> usize {
+    // As many digits of the mean as stand before the first digit of the width.
     let width = of.mean_high - of.mean_low;
     let known = if width > 0.0 { magnitude(of.mean) - magnitude(width) + 1 } else { 4 };
     #[expect(clippy::cast_sign_loss, reason = "clamped to what is positive")]
@@ -129,18 +137,22 @@ pub(crate) fn rough(value: f64) -> String {
 /// A quantile to two digits; to those of the mean where it is near that, since of two numbers rounded
 /// differently the larger could look like the smaller.
 pub(crate) fn quantile(value: f64, of: &Quantiles) -> String {
+    // So near to the mean the two are compared by their last digits.
     let is_near = (value - of.mean).abs() <= 0.1 * of.mean;
     if is_near { digits(value, known(of).min(3)) } else { rough(value) }
 }
 
 /// A number to so many digits.
 pub(crate) fn digits(value: f64, digits: usize) -> String {
+    // Rounded as text, since dividing by powers of ten may differ in the last bit from machine to
+    // machine.
     let rounded = format!("{value:.*e}", digits - 1).parse();
     count(rounded.unwrap_or(value))
 }
 
 /// The power of ten of the first digit.
 fn magnitude(value: f64) -> i32 {
+    // From text as well, since `log10` may be just below a whole number.
     let text = format!("{value:e}");
     text.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0)
 }
@@ -154,6 +166,7 @@ pub(crate) fn count(value: f64) -> String {
         _ if size >= 1e15 => format!("{value:.1e}"),
         _ if size >= 1e12 => named(1e12, "trillion"),
         _ if size >= 1e9 => named(1e9, "billion"),
+        // Up to ten million, digits in groups are read as easily as words.
         _ if size >= 1e7 => named(1e6, "million"),
         _ if size >= 100.0 => group_digits(&format!("{value:.0}")),
         _ if size >= 10.0 => trimmed(value, 0),
@@ -178,6 +191,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return "never".to_owned();
     }
+    // From here on milliseconds would be rounded to 1000.
     if seconds < 0.9995 {
         return if seconds <= 0.0 { "0 s".to_owned() } else { milliseconds(seconds) };
     }
@@ -218,6 +232,7 @@ pub(crate) fn plural(number: usize, noun: &str) -> String {
 /// `a`, `a and b`, `a, b and c`; after `most` of them, how many more there are.
 pub(crate) fn list(items: &[String], joint: &str, most: usize) -> String {
     let more = items.len().saturating_sub(most);
+    // One more is named itself: the words for it would take as much room.
     if more > 1 {
         let shown = items[..most].join(", ");
         return format!("{shown} {joint} {} more", group_digits(&more.to_string()));

@@ -49,6 +49,7 @@ pub(crate) fn is_open(verdict: &Verdict) -> bool {
 
 /// Whether that is still to be said, since the first reason does not.
 pub(crate) fn is_silently_open(verdict: &Verdict) -> bool {
+    // The gate writes its reasons as sentences, so the word in one tells that it is said.
     let is_said = verdict.reasons.first().is_some_and(|reason| reason.contains("undecided"));
     is_open(verdict) && !is_said
 }
@@ -83,6 +84,7 @@ pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
 /// it fails.
 fn impact(flow: &UnitReport, wording: &Wording) -> String {
     let name = (wording.name)(&flow.name);
+    // An average of nothing is not a loss.
     let lost = flow.orders_lost.as_ref().filter(|lost| lost.mean > 0.0);
     let Some(minutes) = flow.lost.as_ref().filter(|lost| lost.mean > 0.0) else {
         let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
@@ -157,9 +159,11 @@ fn steady_state(report: &Report, wording: &Wording) -> String {
     let allowed = |flow: &UnitReport| {
         flow.objective.as_ref().map_or(1.0, |objective| 1.0 - objective.availability)
     };
+    // Compared with what the objective allows: 0.1% is much for one flow and little for another.
     let excess = |flow: &UnitReport| share(flow) / allowed(flow).max(1e-12);
     let mut flows: Vec<&UnitReport> = report.flows.iter().collect();
     flows.arrange_by(|a, b| {
+        // Critical flows come first, however much another one misses its objective.
         let key = |flow: &UnitReport| (flow.critical == Some(true), excess(flow));
         key(b).partial_cmp(&key(a)).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))
     });
@@ -171,6 +175,7 @@ fn steady_state(report: &Report, wording: &Wording) -> String {
     let available = format::percent(1.0 - share(worst));
     let objective = format::stated(1.0 - allowed(worst));
     let verb = if share(worst) > allowed(worst) { "misses" } else { "keeps" };
+    // The worst is named already.
     let missed = flows.iter().skip(1).filter(|flow| share(flow) > allowed(flow)).count();
     let more = match missed {
         0 => String::new(),
@@ -220,9 +225,12 @@ fn is_hit(flow: &UnitReport) -> bool {
 fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
     let loss = |flow: &UnitReport| flow.budget.as_ref().map_or(0.0, |budget| budget.mean);
     let key = |flow: &UnitReport| {
+        // A critical flow that is not hit says nothing of the change.
         (is_hit(flow) && flow.critical == Some(true), loss(flow), flow.caused.failed.p)
     };
     let worse = |best: &&UnitReport, flow: &&UnitReport| {
+        // Only a greater one takes the place, so that of equal flows the first in the topology is
+        // named.
         key(flow).partial_cmp(&key(best)) == Some(std::cmp::Ordering::Greater)
     };
     let mut found = flows.first()?;
@@ -235,6 +243,7 @@ fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
 }
 
 fn frequency(estimate: &Interval) -> String {
+    // "In 100% of simulations" reads as if it were rounded.
     if estimate.exact.unwrap_or(estimate.p) >= 1.0 {
         return "in every simulation".to_owned();
     }
@@ -267,6 +276,7 @@ fn noun(lost: &Quantiles) -> &'static str {
 /// Returns the first quantile that is more than the mean; `None` where all trials are alike.
 fn tail(of: &Quantiles) -> Option<String> {
     let tail = [("1 in 20", of.p95), ("1 in 100", of.p99), ("at worst", of.max)];
+    // A quantile that is hardly above the mean would only repeat it.
     let (how_often, value) = tail.into_iter().find(|(_, value)| *value > of.mean * 1.05)?;
     let value = format::quantile(value, of);
     Some(match how_often {
@@ -287,6 +297,7 @@ fn times(share: f64) -> String {
 /// Returns the usual name of a window with a blank behind it: `monthly `.
 fn window_name(seconds: f64) -> &'static str {
     const DAY: f64 = 86_400.0;
+    // Windows are not exact: a month has 28 to 31 days.
     match seconds / DAY {
         days if (6.5..7.5).contains(&days) => "weekly ",
         days if (27.5..31.5).contains(&days) => "monthly ",
@@ -329,12 +340,14 @@ fn together(report: &Report, headline: &UnitReport) -> Option<String> {
         .orders_lost
         .as_ref()
         .is_some_and(|orders_lost| orders(orders_lost) == orders(&total.orders_lost));
+    // More than rounding errors.
     (total.orders_lost.mean > own * (1.0 + 1e-9) && !is_said)
         .then(|| format!("All flows together lose {}.", orders(&total.orders_lost)))
 }
 
 fn cause(report: &Report, wording: &Wording) -> String {
     let targets = &report.targets;
+    // A break that is asked for is named by what breaks; a change by its own name.
     let is_certain = targets.iter().all(|target| target.probability >= 1.0);
     let what = if targets.is_empty() || !is_certain {
         format!("{} breaks", (wording.name)(&report.change))
@@ -356,6 +369,7 @@ fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
     let mode_of = |target: &TargetReport| {
         let mut modes = target.modes.keys();
         let first = modes.next().copied();
+        // A target that may break in several ways has no verb of its own.
         if modes.next().is_none() { first } else { None }
     };
     let mode = targets.first().and_then(mode_of);
@@ -367,6 +381,7 @@ fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
 /// The same multiplied by the chance that the change breaks at all; nothing for a certain break.
 pub(crate) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> {
     let probability = report.failure_probability;
+    // A certain break is no rollout, and multiplying by 1 would repeat the figures.
     if probability >= 1.0 {
         return None;
     }
@@ -449,6 +464,7 @@ pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
             .take(UNMATCHED)
             .map(|first_unmatched| (wording.name)(first_unmatched));
         let mut names: Vec<String> = first.collect();
+        // Two dots and not an ellipsis: the text may hold only ASCII.
         if files.unmatched > names.len() as u64 {
             names.push("..".to_owned());
         }
@@ -517,6 +533,8 @@ pub(crate) fn unheld(report: &Report) -> Vec<&DependencyReport> {
 
 /// The unknowns that would show in a rounded figure.
 pub(crate) fn unknowns(report: &Report) -> Vec<&Unknown> {
+    // Judged against the worst, so that an unknown which changes a rounded figure by nothing is
+    // left out.
     let matters = |item: &&Unknown| item.worst - item.best > item.worst * HIT;
     report.unknowns.iter().filter(matters).collect()
 }
@@ -558,6 +576,7 @@ pub(crate) fn noticed(course: &TimelineReport) -> Option<String> {
     let shown: Vec<String> = by
         .into_iter()
         .map(|(who, share)| match share {
+            // The only one needs no share.
             _ if share >= 1.0 => who.to_owned(),
             share => format!("{who} {}", format::percent(share)),
         })
@@ -580,6 +599,7 @@ pub(crate) fn rollout(course: &TimelineReport, wording: &Wording) -> Option<Stri
         .collect();
     let shown = match stages.as_slice() {
         [] => return None,
+        // The ends of a long rollout and its first steps say most.
         [first, second, .., last] if stages.len() > 5 => {
             let more = format!("{} more", stages.len() - 3);
             [first, second, &more, last].map(String::as_str).join(&format!(" {} ", wording.arrow))
@@ -600,6 +620,7 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
     let wrong: f64 = wrong.map(|wrong| wrong.mean).sum();
     let mut parts = Vec::new();
     if wrong > 0.0 {
+        // Both are estimates, so the quotient may be slightly above 1.
         let share = format::percent((wrong / total.orders_lost.mean).min(1.0));
         parts.push(format!("{share} of them ({}) went wrong unnoticed", format::rough(wrong)));
     }
@@ -607,6 +628,7 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
     parts.extend(money.map(|money| {
         let mean = format::rough(money.mean);
         let currency = (wording.name)(&money.currency);
+        // A tail that is hardly above the mean would only repeat it.
         let tail = money.p95.filter(|p95| *p95 > money.mean * 1.05);
         let tail = tail.map(|p95| format!(" (1 in 20: {} or more)", format::rough(p95)));
         let tail = tail.unwrap_or_default();
@@ -634,6 +656,7 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
     };
     let noticed = match trial.detected_s {
         Some(at) => {
+            // The first step behind the notice tells how far the rollout had come by then.
             let step = trial.steps.iter().find(|step| step.from_s >= at);
             let exposure = step.map_or(0.0, |step| step.exposure);
             let (at, exposure) = (format::duration(at), format::percent(exposure));
@@ -645,6 +668,7 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
         .steps
         .iter()
         .rev()
+        // From the end, since losses may stop and begin again.
         .find(|step| step.orders_lost.is_some_and(|orders_lost| orders_lost > 0.0));
     let until = losing.map(|step| format!("losses until {}", format::duration(step.until_s)));
     let lost = trial.orders_lost.map(|lost| format!("{} orders lost", format::rough(lost)));
