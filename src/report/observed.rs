@@ -62,6 +62,7 @@ impl ObservedReport {
     pub fn new(incident: &Incident, topology: &Topology) -> Self {
         let mut observed: Vec<Observation> =
             incident.observed.iter().map(|observed| Observation::new(observed, topology)).collect();
+        // What has no start stands last; then by name, so that the order is always the same.
         observed.arrange_by(|a, b| {
             let from = |observation: &Observation| observation.from_s.unwrap_or(f64::INFINITY);
             from(a).total_cmp(&from(b)).then_with(|| a.name.cmp(&b.name))

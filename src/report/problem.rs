@@ -71,6 +71,7 @@ impl PlaceReport {
     pub fn new(label: &Label, sources: &Sources) -> Self {
         let place = label.place;
         let (line, column) = sources.line_column(place);
+        // The end is looked up as a place of its own: it may lie on a later line.
         let end = crate::diagnostic::Place { start: place.end, ..place };
         let (end_line, end_column) = sources.line_column(end);
         Self {

@@ -221,6 +221,7 @@ impl ActionReport {
     /// The durations with it and without it, in seconds, where they differ by half a minute or more.
     pub(crate) fn durations_if_different(&self) -> Option<[f64; 2]> {
         let both = [self.with_s?, self.without_s?];
+        // Minutes are shown, so what differs by less would look the same.
         ((both[0] - both[1]).abs() >= 30.0).then_some(both)
     }
 }

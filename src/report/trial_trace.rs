@@ -68,6 +68,7 @@ pub struct StateReport {
 impl StateReport {
     /// Slow, down or corrupt.
     pub fn failing_share(&self) -> f64 {
+        // A degraded answer still serves, so it does not count.
         self.slow + self.down + self.corrupt
     }
 }
