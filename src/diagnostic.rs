@@ -80,9 +80,11 @@ impl Sources {
             let start = place.span().start.min(end);
             bytes[start..end]
                 .iter_mut()
+                // Line breaks stay, so that places behind still have their lines.
                 .filter(|byte| **byte != b'\n')
                 .for_each(|byte| *byte = b'*');
         }
+        // A place may begin within a character; what is left of it is replaced.
         *text = String::from_utf8_lossy(&bytes).into_owned();
     }
 
@@ -223,8 +225,10 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
         let place = |d: &Diagnostic| {
             d.primary.as_ref().map(|label| (label.place.source, label.place.start))
         };
+        // By all that is shown, so that equal problems stand side by side and one of them can go.
         (place(a), a.severity, a.code, &a.message).cmp(&(place(b), b.severity, b.code, &b.message))
     });
+    // Two checks may find the same problem.
     diagnostics.dedup();
 }
 
@@ -268,6 +272,8 @@ impl Findings {
         if count.all <= self.kept_per_code {
             self.list.push(make());
         } else if count.first_left_out.is_none() {
+            // One that is left out is kept, since a single one is shown itself instead of a count of
+            // one.
             count.first_left_out = Some(make());
         }
     }
@@ -284,6 +290,7 @@ impl Findings {
         for (code, count) in counts {
             let Some(mut rest) = count.first_left_out else { continue };
             let more = count.all - kept_per_code;
+            // A line that says `1 more problem` would take the room of the problem itself.
             if more > 1 {
                 rest = Diagnostic {
                     message: format!("{more} more problems of the kind `{code}`"),

@@ -122,6 +122,7 @@ impl<'a> Simulation<'a> {
     /// Sets the number of trials: simulated rollouts, each of which draws everything anew.
     #[must_use]
     pub fn trials(mut self, count: u64) -> Self {
+        // No trial at all would give shares of nothing.
         self.settings.stop = Stop::Trials(count.max(1));
         self
     }

@@ -57,6 +57,7 @@ impl<I: Iterator> Gather for I {}
 /// The places of so many things in the order of a comparison.
 fn sorted(len: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Vec<usize> {
     let mut places: Vec<usize> = (0..len).collect();
+    // Stable, so that equal things keep their order.
     places.sort_by(|a, b| compare(*a, *b));
     places
 }

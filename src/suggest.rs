@@ -27,11 +27,13 @@ impl Suggester {
     ) -> Option<&'a str> {
         let mut best: Option<(usize, &'a str)> = None;
         for name in names {
+            // Without a suggestion the message is still right.
             if self.left.get() == 0 {
                 return None;
             }
             self.left.set(self.left.get() - 1);
             let Some(distance) = is_near(word, name) else { continue };
+            // Of equally near names the first one given.
             if best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, name));
             }
