@@ -194,6 +194,7 @@ pub fn held_within(document: Document, key: &'static str) -> Document {
     if Kind::of_document(&document) != Some(Kind::Incident) {
         return document;
     }
+    // Only a mapping is held in place; a text is the path of a file.
     let held =
         document.get(key).filter(|document| matches!(document.value.value, Value::Mapping(_)));
     match held.map(|entry| entry.value.clone()) {
@@ -207,6 +208,7 @@ fn decode_files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -
     let folder = folder.unwrap_or(Path::new(""));
     let file = |key| {
         let field: Field<'_> = mapping.get(key)?;
+        // What is held in place lies in this file.
         if field.is_mapping() {
             let path = sources.get(document.source).name.clone();
             return Some(FileRef { path, place: field.place() });
@@ -240,6 +242,7 @@ fn decode_incident(
         contained.extend(decode_containment(&item, &names));
     }
     Some(Incident {
+        // An incident counts unless it says that it does not.
         scored: mapping.get("scored").and_then(|field| field.flag()).unwrap_or(true),
         actions: decode_actions(mapping.get("actions"), &names),
         duration: mapping.get("duration").and_then(|field| field.positive_duration()),
@@ -285,10 +288,12 @@ fn decode_observation(
         ("unaffected", ObservedState::Unaffected),
     ];
     let state =
+        // Most entries say what failed, so this is what an entry without a state means.
         mapping.get("state").map_or(Some(ObservedState::Failed), |field| field.word(&words));
     let from = mapping.get("from").and_then(|field| field.duration());
     let until_field = mapping.get("until");
     let until = until_field.and_then(|field| field.duration());
+    // At once is no mistake: something may fail for a moment only.
     if let (Some(from), Some(until), Some(field)) = (from, until, until_field)
         && until < from
     {

@@ -47,6 +47,7 @@ fn decode_observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Obse
     let name = mapping.get("observation").and_then(|field| field.title());
     let misreport = mapping.get("misreport").and_then(|field| {
         let share = field.positive_share()?;
+        // From one half on a report says the opposite as often, or says nothing.
         if share.get() < 0.5 {
             return Some(share);
         }
@@ -60,6 +61,7 @@ fn decode_observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Obse
     });
     let field = mapping.require("observed", "[{ service: payments, state: failed }]")?;
     let observed = decode_observations(&field, &names, topology);
+    // A list that cannot be read was told already.
     if field.is_list() && field.node.items().is_empty() {
         let help = "write for example `[{ service: payments, state: failed }]`";
         field.report_problem(Code::OutOfRange, "nothing is observed", help);

@@ -51,8 +51,10 @@ impl Change {
         place: Place,
     ) -> Option<Diagnostic> {
         let expected = topology.expected_outages(self.horizon);
+        // Each outage is followed through all flows, so both are bounded.
         let is_bounded = expected <= OUTAGES_MAX
             && expected * topology.flows.len() as f64 <= OUTAGES_OF_FLOWS_MAX;
+        // In a single moment things are down or not, without any outages to follow.
         if self.is_moment() || is_bounded {
             return None;
         }

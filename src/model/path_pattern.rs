@@ -48,14 +48,17 @@ impl PathPattern {
             Some(name) => (name, true),
             None => (rooted.unwrap_or(text), false),
         };
+        // As in CODEOWNERS: a name alone is looked for in every folder.
         let is_anywhere = rooted.is_none() && !name.contains('/') && !name.starts_with("**");
         let name = if is_anywhere { format!("**/{name}") } else { name.to_owned() };
         let last = name.rsplit('/').next().unwrap_or_default();
         let mut branches = Vec::new();
+        // Each choice of the braces is a pattern of its own, since the matcher knows none.
         for plain in branches_of(&name)? {
             if !is_folder {
                 branches.push(parse_branch(&plain)?);
             }
+            // A plain last part may be a folder, and then all that is in it belongs to the pattern.
             if is_folder || !last.contains(['*', '?', '[', '{', '}']) {
                 branches.push(parse_branch(&format!("{plain}/**"))?);
             }
@@ -69,7 +72,9 @@ impl PathPattern {
     /// each of them.
     pub(super) fn matches_path(&self, path: &str, steps: &Cell<u64>) -> bool {
         self.0.iter().any(|branch| {
+            // Comparisons cost something even where they fail at once, and there may be millions.
             steps.set(steps.get().saturating_add(COMPARED));
+            // These three searches are far cheaper than the matcher, and refuse nearly every path.
             let is_near = path.starts_with(&branch.start)
                 && path.ends_with(&branch.end)
                 && path.contains(&branch.inner);
@@ -103,6 +108,7 @@ fn parse_branch(text: &str) -> Result<Branch, String> {
 fn branches_of(text: &str) -> Result<Vec<String>, String> {
     let mut done = Vec::new();
     let mut left = vec![text.to_owned()];
+    // Choices inside one another are written out from the innermost, without recursion.
     while let Some(text) = left.pop() {
         let Some(close) = text.find('}') else {
             if text.contains('{') {

@@ -68,9 +68,11 @@ impl Topology {
 
 /// Returns the rollout that exposes more at first, or as much for a shorter time; `None` is all at once.
 pub(crate) fn bolder_rollout(a: Option<Rollout>, b: Option<Rollout>) -> Option<Rollout> {
+    // A change without a rollout reaches everybody at once, and nothing is bolder.
     let (a, b) = (a?, b?);
     let boldness = |rollout: &Rollout| {
         let first = rollout.stages.first();
+        // The longer the first stage is watched, the less bold it is.
         let bake = first.and_then(|stage| stage.bake).map_or(0.0, Seconds::get);
         (first.map_or(1.0, |stage| stage.exposure.get()), -bake)
     };

@@ -503,6 +503,7 @@ impl Topology {
 
     /// The number of the service of this name.
     pub fn service_id(&self, name: &str) -> Option<ServiceId> {
+        // Names are sorted, so they can be searched by halves.
         let index = self.services.binary_search_by(|service| service.name.as_str().cmp(name));
         index.ok().map(|index| ServiceId(index as u32))
     }

@@ -114,6 +114,7 @@ const COMPARED_MAX: usize = 1 << 20;
 impl Effect {
     /// Returns the effect that the name of a file alone makes certain; `None` where its text decides.
     pub fn of_name(name: &[u8]) -> Option<Self> {
+        // In lower case: systems that ignore case let people write `README` in any way.
         let name = String::from_utf8_lossy(name).to_lowercase();
         let mut folders: Vec<&str> = name.split('/').collect();
         let file = folders.pop().unwrap_or_default();
@@ -122,6 +123,7 @@ impl Effect {
         if LOCKS.contains(&file) || within(&VENDORED) {
             return Some(Self::Dependency);
         }
+        // After vendored code, since tests of what is vendored are part of what was fetched.
         if within(&TEST_FOLDERS) || is_test_name(file) {
             return Some(Self::Test);
         }
@@ -130,7 +132,9 @@ impl Effect {
         if is_prose && DOCUMENTATION_NAMES.contains(&stem) {
             return Some(Self::Documentation);
         }
+        // In other folders Markdown may be a prompt or a page, which ships.
         let is_in_docs = folders.is_empty() || within(&DOCUMENTATION_FOLDERS);
+        // A `.txt` may as well be data that the program reads.
         let is_markup = DOCUMENTATION_ENDINGS.contains(&ending) && ending != "txt";
         if is_markup && is_in_docs {
             return Some(Self::Documentation);
@@ -150,6 +154,7 @@ impl Effect {
         if is_marked_generated(before) && is_marked_generated(after) {
             return Self::Generated;
         }
+        // A longer text counts as code, which is the careful answer.
         let is_short = before.len().max(after.len()) <= COMPARED_MAX;
         let name = String::from_utf8_lossy(name);
         if is_short && means_the_same(&name, before, after) == Some(true) {
@@ -183,6 +188,7 @@ fn is_marked_generated(text: &[u8]) -> bool {
 
 /// Returns whether two texts mean the same; `None` where that cannot be told.
 fn means_the_same(name: &str, before: &[u8], after: &[u8]) -> Option<bool> {
+    // What is no UTF-8 cannot be taken apart, so it counts as code.
     let (before, after) = (std::str::from_utf8(before).ok()?, std::str::from_utf8(after).ok()?);
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
@@ -198,6 +204,8 @@ fn means_the_same(name: &str, before: &[u8], after: &[u8]) -> Option<bool> {
 /// does not keep, are compared as text.
 fn same_yaml(before: &str, after: &str) -> Option<bool> {
     let first_line = |text: &str| {
+        // A shell runs the program of this line, and a cloud reads a whole file by it, though both
+        // are comments.
         let line = text.lines().next().unwrap_or_default();
         (line.starts_with("#!") || line.starts_with("#cloud-config")).then(|| line.to_owned())
     };
@@ -221,11 +229,13 @@ fn same_value(a: &load::Node, b: &load::Node) -> bool {
     match (&a.value, &b.value) {
         (Null, Null) => true,
         (Bool(a), Bool(b)) => a == b,
+        // As written and not as a value: `1.10` and `1.1` may be versions.
         (Number(a), Number(b)) => a.text == b.text,
         (Text(a), Text(b)) => a == b,
         (Sequence(a), Sequence(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
         }
+        // The order of keys counts: some programs run steps in it.
         (Mapping(a), Mapping(b)) => {
             let same = |(a, b): (&load::Entry, &load::Entry)| {
                 a.key.text == b.key.text && same_value(&a.value, &b.value)

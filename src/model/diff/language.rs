@@ -69,6 +69,7 @@ const LANGUAGES: [Language; 8] = [
         endings: &["go"],
         has_lines: true,
         quotes: &[raw_quote("`"), plain_quote("\""), plain_quote("'")],
+        // Behind these words the compiler or a tool takes the comment for an order.
         directives: &["go:", "export ", " +build", "line ", "extern ", "sys"],
         // The comment above that import is a C program.
         gives_up_at: &["import \"C\"", "\"C\""],
@@ -128,6 +129,7 @@ const LANGUAGES: [Language; 8] = [
         has_lines: true,
         has_indentation: true,
         quotes: &[long_quote("\"\"\""), long_quote("'''"), plain_quote("\""), plain_quote("'")],
+        // Python reads its encoding from such a comment, and shells the program.
         directives: &["!", " -*-", "-*-", " coding", "coding", " vim:"],
         gives_up_at: &[],
         ..PLAIN
@@ -169,10 +171,12 @@ impl Language {
     /// cannot be taken apart with certainty.
     pub(super) fn without_comments(&self, text: &str) -> Option<Vec<u8>> {
         // Some languages end a line, and with it a comment, at characters that others take for space.
+        // A lone carriage return ends a line in some languages only.
         let lone_return = text.replace("\r\n", "").contains('\r');
         if lone_return || text.contains(['\u{2028}', '\u{2029}', '\u{85}', '\u{b}']) {
             return None;
         }
+        // By a plain search, also within strings: to give up too often is safe, too seldom is not.
         if self.gives_up_at.iter().any(|hard| text.contains(hard)) {
             return None;
         }
@@ -183,6 +187,7 @@ impl Language {
             out: Vec::new(),
             space: Space::None,
         };
+        // The beginning of a text is the beginning of a line.
         stripper.space = Space::Line;
         while stripper.at < stripper.text.len() {
             stripper.strip_piece()?;
@@ -222,6 +227,7 @@ impl Stripper<'_> {
             return Some(());
         }
         // A preprocessor has rules of its own for space: its lines are kept as they are.
+        // Only behind the beginning of a line is a `#` an order of the preprocessor.
         if byte == b'#' && self.language.endings.contains(&"c") && self.space == Space::Line {
             return self.keep_line();
         }
@@ -247,6 +253,7 @@ impl Stripper<'_> {
         if let Some(quote) = quote {
             return self.skip_string(*quote);
         }
+        // What stands between the slashes of a regular expression is no code, and may hold quotes.
         if byte == b'/' && self.language.endings.contains(&"js") && self.may_begin_expression() {
             return None;
         }
@@ -268,9 +275,11 @@ impl Stripper<'_> {
         let next = self.text[self.at];
         let last = self.out.last().copied();
         let alone = self.language.standing_alone;
+        // At the beginning of the text nothing stands before the space.
         let stands_alone = alone.contains(&next) || last.is_none_or(|last| alone.contains(&last));
         match self.space {
             Space::Line if self.language.has_lines => {
+                // No empty line at the beginning: comments there would otherwise leave one.
                 if last.is_some() {
                     self.out.push(b'\n');
                 }
@@ -309,6 +318,7 @@ impl Stripper<'_> {
     fn line_comment(&mut self, mark: &str) {
         let end = self.line_end();
         let said = String::from_utf8_lossy(&self.remaining_bytes()[mark.len()..end]).into_owned();
+        // A directive stays, as an order that a tool obeys.
         if self.language.directives.iter().any(|directive| said.starts_with(directive)) {
             self.write_code(end);
             return;
@@ -336,6 +346,7 @@ impl Stripper<'_> {
                 self.at += 1;
             }
         }
+        // A comment separates two words as a space does, or two lines.
         match self.space {
             _ if has_line => self.space = Space::Line,
             Space::None => self.space = Space::Within,
@@ -355,10 +366,12 @@ impl Stripper<'_> {
                 end += mark.len();
                 break;
             }
+            // A string without an end is no string, so this was not understood.
             let byte = *rest.first()?;
             if (byte == b'\n' && !quote.spans_lines) || (byte == b'{' && is_formatted) {
                 return None;
             }
+            // The character behind a backslash has no meaning of its own.
             end += if byte == b'\\' && quote.escapes { 2 } else { 1 };
             if self.at + end > self.text.len() {
                 return None;
@@ -381,6 +394,7 @@ impl Stripper<'_> {
             self.out.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'_')
                 && self.space == Space::None;
         let prefix = [&b"r"[..], b"br", b"cr"].into_iter().find(|item| rest.starts_with(item));
+        // Within a name such as `for` the letters are no prefix.
         if let (Some(prefix), false) = (prefix, is_word) {
             let hashes = rest[prefix.len()..].iter().take_while(|byte| **byte == b'#').count();
             let start = prefix.len() + hashes;
@@ -397,6 +411,7 @@ impl Stripper<'_> {
         }
         // An escaped character, or one character and then the closing quote; else a lifetime.
         let length = if *rest.get(1)? == b'\\' {
+            // The escaped character itself may be a quote, so the search begins behind it.
             2 + rest.get(3..)?.iter().position(|byte| *byte == b'\'')? + 2
         } else {
             let text = std::str::from_utf8(&rest[1..]).ok()?;
@@ -410,6 +425,7 @@ impl Stripper<'_> {
     /// Whether a `/` here may begin a regular expression rather than divide.
     fn may_begin_expression(&self) -> bool {
         let is_operand = |byte: u8| byte.is_ascii_alphanumeric() || b"_$".contains(&byte);
+        // At the beginning nothing can be divided.
         let Some(last) = self.out.last() else { return true };
         if !is_operand(*last) {
             return true;

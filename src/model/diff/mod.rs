@@ -97,6 +97,7 @@ impl Diff {
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut reader = DiffReader::new(topology, ignored)?;
         for name in listed_names(list, is_null) {
+            // Told and not refused: a name with a comma in it is a name too.
             if !is_null && reader.diff.first_joined.is_none() && seems_joined(&name) {
                 reader.diff.first_joined = Some(shown_name(&name));
             }
@@ -129,15 +130,18 @@ impl Diff {
         let services =
             self.services.iter().map(|service| &topology.services[service.service.0 as usize]);
         let targets = self.services.iter().zip(services.clone()).map(|(touched, service)| {
+            // A file belongs to a service and not to one of its endpoints.
             let node = NodeRef { service: touched.service, endpoint: None };
             Target::down_with_certainty(TargetRef::Node(node), service.place)
         });
         let change = Change::from_targets(self.change_name(topology), targets.collect());
         // What touches nothing breaks nothing.
         let failure_probability = match self.services.as_slice() {
+            // What touches nothing cannot break anything, whatever is usual for changes.
             [] => Some(Share::ZERO),
             _ => self.risk().map(|risk| risk.failure_probability),
         };
+        // A change is shipped once, so the way that protects least counts for all of it.
         let shipping = services.map(|service| topology.shipping_of(service));
         let Shipping { rollout, detection, rollback } =
             shipping.reduce(Shipping::weaker_of_each).unwrap_or_default();
@@ -203,6 +207,7 @@ impl<'a> DiffReader<'a> {
 
     fn add_file(&mut self, name: &[u8], file: Option<&ChangedFile>) {
         self.diff.files += 1;
+        // Before the owner is asked for: a file that does not ship breaks nobody.
         if let Some(file) = file.filter(|file| !file.effect.is_felt()) {
             self.leave_out(name, file.effect);
             return;
@@ -235,6 +240,7 @@ impl<'a> DiffReader<'a> {
     }
 
     fn into_diff(self) -> Result<Diff, Vec<Diagnostic>> {
+        // Asked at the end, since only then all files were compared.
         if let Some(problem) = self.owners.overflow() {
             return Err(vec![problem]);
         }
@@ -246,6 +252,7 @@ impl<'a> DiffReader<'a> {
             is_shipping_declared: topology.shipping_of(topology.service(service)).is_declared(),
         });
         diff.services = touched.collect();
+        // In a fixed order, and not in that in which the files happened to stand.
         diff.left_out.arrange_by_key(|left_out| left_out.effect);
         diff.kind = sorts.guessed_kind();
         Ok(diff)

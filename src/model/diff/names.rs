@@ -18,6 +18,7 @@ pub(super) fn listed_names(list: &[u8], is_null: bool) -> impl Iterator<Item = C
 pub(super) fn seems_joined(name: &[u8]) -> bool {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b';');
     let parts: Vec<&[u8]> = name.split(is_gap).filter(|part| !part.is_empty()).collect();
+    // A single name may hold blanks; that all of its parts are paths is hardly chance.
     parts.len() > 1 && parts.iter().all(|part| part.contains(&b'/'))
 }
 
@@ -27,6 +28,7 @@ pub(super) fn shown_name(name: &[u8]) -> String {
     for chunk in name.utf8_chunks() {
         text.push_str(chunk.valid());
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+        // A name of thousands of characters is cut anyway, and need not be decoded.
         if text.len() > SHOWN * 4 {
             break;
         }
@@ -50,8 +52,10 @@ fn from_root(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 }
 
 fn listed_name(line: &[u8]) -> Cow<'_, [u8]> {
+    // Lists that were written on Windows end lines with both characters.
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let quoted = line.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    // A name that begins and ends with a quote without being quoted is taken as it is.
     quoted.and_then(unquote_name).map_or(Cow::Borrowed(line), Cow::Owned)
 }
 
@@ -74,6 +78,7 @@ fn unquote_name(text: &[u8]) -> Option<Vec<u8>> {
             b'f' => 12,
             b'r' => b'\r',
             same @ (b'"' | b'\\') => same,
+            // Git writes three octal digits, of which the first is at most 3: a byte has no more.
             first @ b'0'..=b'3' => {
                 let digit = |byte: u8| (b'0'..=b'7').contains(&byte).then(|| byte - b'0');
                 let (second, third) = (digit(bytes.next()?)?, digit(bytes.next()?)?);

@@ -35,6 +35,8 @@ impl Owners {
     /// that belong to none.
     pub(super) fn new(topology: &Topology, ignored: &[String]) -> Result<Self, Vec<Diagnostic>> {
         let mut services: Vec<_> = (0..).map(ServiceId).zip(&topology.services).collect();
+        // By place in the file and not by name, since of several owners the last one written
+        // counts.
         services.arrange_by_key(|(_, service)| service.place.start);
         let ignored = ignored.iter().map(|pattern| (Belongs::ToNone, pattern));
         let owned = services.iter().flat_map(|(id, service)| {
@@ -43,6 +45,8 @@ impl Owners {
         let (mut patterns, mut wrong) = (Vec::new(), Vec::new());
         for (owner, text) in ignored.chain(owned) {
             match PathPattern::new(text) {
+                // All patterns are read even after a wrong one, so that all problems are told at
+                // once.
                 Ok(pattern) => patterns.push((pattern, owner)),
                 Err(error) => {
                     let message = format!("`{text}` is not a path pattern: {error}");
@@ -68,6 +72,7 @@ impl Owners {
     /// To whom a file belongs. What is no text in a name is like any other single character.
     pub(super) fn owner_of(&self, name: &[u8]) -> Belongs {
         let name: Cow<'_, str> = String::from_utf8_lossy(name);
+        // From the last, which counts most.
         let mut patterns = self.patterns.iter().rev();
         let last = patterns.find(|(pattern, _)| {
             self.steps.get() < STEPS_MAX && pattern.matches_path(&name, &self.steps)

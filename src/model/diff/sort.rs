@@ -49,6 +49,7 @@ impl Sorts {
     /// Adds a file.
     pub(super) fn add_file(&mut self, name: &[u8], is_dependency: bool) {
         match kind_of_file(name) {
+            // What is known of the content comes before what the name looks like.
             _ if is_dependency => self.dependency = true,
             ChangeKind::Schema => self.schema = true,
             ChangeKind::Config => self.config = true,
@@ -75,11 +76,13 @@ fn kind_of_file(name: &[u8]) -> ChangeKind {
     let is = |text: &[u8], words: &[&str]| {
         words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
     };
+    // A name without a dot has no ending.
     let ending = file.rsplit(|byte| *byte == b'.').next().filter(|item| item.len() < file.len());
     let ends = |words| ending.is_some_and(|ending| is(ending, words));
     if ends(&SCHEMA) || parts.any(|folder| is(folder, &SCHEMA_FOLDERS)) {
         return ChangeKind::Schema;
     }
+    // A file of settings that a build reads decides what the program is.
     if ends(&CONFIG) && !is(file, &BUILD) { ChangeKind::Config } else { ChangeKind::Code }
 }
 

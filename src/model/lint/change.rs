@@ -42,12 +42,14 @@ fn of_target(change: &Change, target: &Target, topology: &Topology, findings: &m
     if target.severity.1.is_zero() {
         note(format!("nothing of `{name}` fails: its severity is 0%"), "raise `severity`");
     }
+    // In a single moment there is no time before it.
     if target.onset.p95 > Seconds::ZERO && change.is_moment() {
         note(
             format!("the onset of `{name}` has no effect in a single moment"),
             "say how the change rolls out, is detected or taken back",
         );
     }
+    // From the median on, half of the breaks come too late.
     if target.onset.median > change.horizon {
         note(
             format!("`{name}` hardly ever breaks before the horizon of {}", change.horizon),
@@ -86,6 +88,7 @@ fn is_down_anyway(change: &Change, target: &Target) -> bool {
 }
 
 fn of_times(change: &Change, findings: &mut Findings) {
+    // Repair and the second detection are only about wrong answers.
     let is_corrupt = change.targets.iter().any(|target| !target.modes.corrupt.is_zero());
     let corrupt_only =
         [(change.places.repair, "repair"), (change.places.corrupt_detection, "corrupt")];
@@ -131,9 +134,12 @@ fn of_gates(change: &Change, findings: &mut Findings) {
 /// Stages that are no whole number of replicas: more instances have the change than is stated.
 fn of_replicas(change: &Change, topology: &Topology, findings: &mut Findings) {
     let Some((rollout, place)) = change.rollout.as_ref().zip(change.places.rollout) else { return };
+    // Sticky rollouts expose users and not replicas, and the stages of a named strategy were not
+    // chosen by hand.
     if rollout.routing == Routing::Sticky || rollout.strategy.is_some() {
         return;
     }
+    // Targets with a rollout of their own have stages of their own.
     let nodes = change.targets.iter().filter(|target| target.rollout.is_none());
     let services = nodes.filter_map(|target| match target.on {
         TargetRef::Node(node) => Some(topology.service(node.service)),
@@ -144,6 +150,7 @@ fn of_replicas(change: &Change, topology: &Topology, findings: &mut Findings) {
         let count = f64::from(replicas.count);
         let partial = rollout.stages.iter().find(|stage| {
             let replicas = stage.exposure.get() * count;
+            // A hundredth of a replica is a matter of rounding.
             (replicas - replicas.round()).abs() > 0.01
         });
         if let Some(stage) = partial {

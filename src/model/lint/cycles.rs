@@ -14,6 +14,7 @@ pub(super) fn find_cycles(graph: &LintGraph<'_>, findings: &mut Findings) {
     let mut parents = vec![UNSEEN; graph.len()];
     // A node alone is no circle: what depends on itself was refused before.
     for nodes in components.iter().filter(|nodes| nodes.len() > 1) {
+        // The least number of a component, so that the same circle is told each time.
         let start = *nodes.iter().min().expect("more than one");
         let circle = shortest_circle(graph, start, &component_of, &mut parents);
         findings.push(cycle_warning(graph, &circle, nodes.len()));
@@ -73,10 +74,12 @@ fn cycle_warning(graph: &LintGraph<'_>, circle: &[usize], size: usize) -> Diagno
     let mut problem = Diagnostic::warning(Code::DependencyCycle, message, place).help(
         "once all of them are down, none can start; make one dependency soft, or give it a fallback",
     );
+    // The circle that is shown may be a small part of what hangs together.
     if size > names.len() {
         problem = problem
             .label(format!("one circle among {size} services and endpoints that need each other"));
     }
+    // A few more places show the way without filling the screen.
     calls.iter().skip(1).take(3).fold(problem, |problem, dep| problem.other_place(dep.place, ""))
 }
 

@@ -32,6 +32,8 @@ fn no_effect(place: Place, fact: impl Into<String>, help: &str) -> Diagnostic {
 /// The same thing called twice by one caller.
 fn find_repeated(topology: &Topology, list: &[Dependency], findings: &mut Findings) {
     let mut sorted: Vec<&Dependency> = list.iter().collect();
+    // Sorted so that equal calls stand side by side; comparing all pairs would take the square of
+    // them.
     sorted.arrange_by(|a, b| same_call(a).cmp(&same_call(b)));
     for same in sorted.chunk_by(|a, b| same_call(a) == same_call(b)) {
         for again in &same[1..] {
@@ -47,6 +49,7 @@ fn find_repeated(topology: &Topology, list: &[Dependency], findings: &mut Findin
 }
 
 fn same_call(dependency: &Dependency) -> (bool, &[NodeRef]) {
+    // What is needed to start and to serve is two needs and not one written twice.
     (dependency.phase == Phase::Start, &dependency.on)
 }
 
@@ -82,6 +85,7 @@ fn of_dependency(topology: &Topology, dependency: &Dependency, findings: &mut Fi
         );
     }
     let blocks = dependency.buffer.is_some_and(|buffer| buffer.when_full == WhenFull::Block);
+    // A buffer that blocks makes the caller wait, and so it cannot go on without the other.
     if blocks && dependency.is_soft() {
         note(
             format!("`{}` is not soft: its buffer blocks when it is full", name()),
@@ -174,6 +178,7 @@ fn unused_domains(topology: &Topology, findings: &mut Findings) {
         let replicas = service.replicas.iter().flat_map(|replicas| &replicas.domains);
         replicas.for_each(&mut mark);
     }
+    // A domain in which others lie is used by them.
     topology.domains.iter().filter_map(|domain| domain.within.as_ref()).for_each(&mut mark);
     let unused = topology.domains.iter().zip(used).filter(|(_, used)| !used);
     for (Domain { name, place, .. }, _) in unused {

@@ -47,6 +47,7 @@ fn path_text(names: &[String]) -> String {
     if names.len() <= SHOWN {
         return names.join(" -> ");
     }
+    // The beginning and the end of a path say most of it.
     let (head, tail) = (&names[..SHOWN / 2], &names[names.len() - 3..]);
     let left_out = names.len() - head.len() - tail.len();
     format!("{} -> … ({left_out} more) … -> {}", head.join(" -> "), tail.join(" -> "))

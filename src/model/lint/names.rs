@@ -63,6 +63,7 @@ pub(super) fn find_confusable(topology: &Topology, findings: &mut Findings) {
     if other.is_empty() {
         return;
     }
+    // Plain names are noted first, so that it is the other one which is told to look like them.
     seen.extend(plain.into_iter().map(|(name, place)| (name.to_owned(), (name, place))));
     for (name, place) in other {
         if let Some(problem) = mixed_warning(name, place) {
@@ -79,6 +80,7 @@ pub(super) fn find_confusable(topology: &Topology, findings: &mut Findings) {
                         .help("readers cannot tell them apart: write the letters of one script"),
                 );
             }
+            // The first of names that look alike is what the others are compared with.
             _ => drop(seen.insert(looks, (name, place))),
         }
     }
@@ -86,6 +88,7 @@ pub(super) fn find_confusable(topology: &Topology, findings: &mut Findings) {
 
 /// Returns a warning where a name mixes Latin letters with letters that look like others.
 fn mixed_warning(name: &str, place: Place) -> Option<Diagnostic> {
+    // A name wholly in another script is a name and no disguise.
     if !name.chars().any(|c| c.is_ascii_alphabetic()) {
         return None;
     }

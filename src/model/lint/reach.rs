@@ -7,6 +7,7 @@ use crate::model::topology::{Dependency, NodeRef, ServiceId};
 
 pub(super) fn find_unreached(graph: &LintGraph<'_>, findings: &mut Findings) {
     without_rate(graph, findings);
+    // Without flows nothing is reached, and one warning for each service would say nothing.
     if !graph.topology.flows.is_empty()
         && let Some(problem) = unreached_warning(graph)
     {
@@ -40,6 +41,7 @@ fn unreached_warning(graph: &LintGraph<'_>) -> Option<Diagnostic> {
             continue;
         }
         reached[graph.node_at(node).service.0 as usize] = true;
+        // An endpoint's service makes calls of its own for it.
         queue.extend(graph.plain_node(node));
         let calls = graph.own_dependencies(node).iter();
         queue.extend(calls.flat_map(dependency_references).map(|node| graph.index_of(node)));

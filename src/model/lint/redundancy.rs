@@ -37,10 +37,12 @@ fn findings_of(
 fn replicas_warning(graph: &LintGraph<'_>, service: &Service) -> Option<Diagnostic> {
     let replicas = service.replicas.as_ref()?;
     let Replicas { count, needs, domains, .. } = replicas;
+    // Without replicas to spare nothing can be lost anyway, and without domains nothing is known.
     if count == needs || domains.is_empty() {
         return None;
     }
     let (domain, lost) = most_replicas(replicas)?;
+    // Enough are left, so the domain is no weak point.
     if count - lost >= *needs {
         return None;
     }
@@ -72,10 +74,12 @@ fn most_replicas(replicas: &Replicas) -> Option<(DomainId, u32)> {
         .zip(0..)
         .map(|(domain, index)| (*domain, of_index(index)))
         .collect();
+    // A domain may be named several times; sorted, its counts stand side by side.
     counts.sort_unstable();
     let sums = counts
         .chunk_by(|a, b| a.0 == b.0)
         .map(|same| (same[0].0, same.iter().map(|(_, count)| count).sum::<u32>()));
+    // Only a larger one takes the place, so that of equal ones the first by name stays.
     sums.reduce(|most, next| if next.1 > most.1 { next } else { most })
 }
 
@@ -86,12 +90,14 @@ fn members_warning(
     caller: Option<ServiceId>,
 ) -> Option<Diagnostic> {
     let count = dependency.on.len() as u32;
+    // All are needed, so there is no redundancy to be lost.
     if count <= dependency.needs {
         return None;
     }
     let topology = graph.topology;
     let home = |service: ServiceId| only_domain(topology.service(service));
     let mut homes: Vec<DomainId> =
+        // A member in several domains is not lost with one of them.
         dependency.on.iter().filter_map(|node| home(node.service)).collect();
     homes.sort_unstable();
     let lost = homes.chunk_by(|a, b| a == b).max_by_key(|same| same.len())?;

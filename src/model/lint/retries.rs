@@ -26,6 +26,7 @@ const NONE: Worst<'static> = Worst { attempts: 1.0, layers: 0, next: None };
 pub(super) fn find_retry_amplification(graph: &LintGraph<'_>, findings: &mut Findings) {
     let components = graph.strong_components(is_call);
     let component_of = graph.component_numbers(&components);
+    // Components come callees before callers, so what a node calls is known when it is looked at.
     let mut worst = vec![NONE; graph.len()];
     for node in components.into_iter().flatten() {
         // A call inside a circle is left out: it could be repeated for ever.
@@ -33,6 +34,7 @@ pub(super) fn find_retry_amplification(graph: &LintGraph<'_>, findings: &mut Fin
         let own = worst_of(graph, graph.own_dependencies(node), leaves, &worst);
         let plain =
             graph.plain_node(node).filter(|plain| component_of[*plain] != component_of[node]);
+        // An endpoint makes the calls of its service too, so the worse of both counts.
         worst[node] = match plain.map(|plain| worst[plain]) {
             Some(plain) if plain.attempts > own.attempts => plain,
             _ => own,
@@ -42,6 +44,7 @@ pub(super) fn find_retry_amplification(graph: &LintGraph<'_>, findings: &mut Fin
     let of_flows = flows.map(|flow| {
         (format!("flow {}", flow.name), worst_of(graph, &flow.steps, |_| true, &worst))
     });
+    // Without flows every node may be where requests enter.
     let starts: Vec<(String, Worst<'_>)> = if graph.topology.flows.is_empty() {
         let nodes = (0..graph.len()).filter(|node| worst[*node].layers > 1);
         nodes.map(|node| (graph.name_of(node), worst[node])).collect()
@@ -72,6 +75,7 @@ fn mean_attempts(dependency: &Dependency) -> f64 {
         return 1.0;
     }
     let retries = f64::from(dependency.retries.unwrap_or(0));
+    // A budget is a share of the calls, so it bounds the retries of each on average.
     1.0 + dependency.retry_budget.map_or(retries, |budget| retries.min(budget.get()))
 }
 
@@ -87,6 +91,7 @@ fn worst_of<'a>(
             let callee = graph.index_of(*callee);
             let below = worst[callee];
             let attempts = mean_attempts(call);
+            // Only calls that are made again are a layer.
             let layers = below.layers + u32::from(attempts > 1.0);
             if attempts * below.attempts > most.attempts {
                 most = Worst {

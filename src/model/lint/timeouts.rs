@@ -8,6 +8,7 @@ use crate::model::units::Seconds;
 
 pub(super) fn find_timeouts(graph: &LintGraph<'_>, findings: &mut Findings) {
     for service in &graph.topology.services {
+        // One warning for each service: a thousand calls without a timeout are one habit.
         if let Some(first) = unstated_timeouts(service).next() {
             findings.add(Code::NoTimeout, || unstated_warning(graph, service, first));
         }
@@ -82,6 +83,7 @@ fn longest_wait<'a>(graph: &LintGraph<'a>, node: usize) -> Option<Wait<'a>> {
         let Timeout::After(timeout) = call.timeout else { return None };
         let waits = !call.is_async() && call.phase == Phase::Serve;
         let attempts = f64::from(call.retries.unwrap_or(0) + 1);
+        // Attempts end one by one, but never later than the call as a whole.
         let in_all = call.attempt_timeout.map(|attempt| attempt.get() * attempts);
         let longest = in_all.map_or(timeout.get() * attempts, |all| all.min(timeout.get()));
         let longest = Seconds::new(longest)?;
@@ -101,6 +103,7 @@ fn check_call<'a>(
     let Timeout::After(patience) = call.timeout else { return };
     for callee in &call.on {
         let Some(wait) = wait(graph.index_of(*callee)) else { continue };
+        // A hair of tolerance, since sums of rounded times may differ in the last bit.
         if wait.longest.get() <= patience.get() * (1.0 + 1e-9) {
             continue;
         }
