@@ -16,8 +16,10 @@ pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sou
     let targets: Vec<PlaceReport> =
         change.targets.iter().map(|target| places.target_place(target)).collect();
     let at = |subjects: &mut dyn Iterator<Item = PlaceReport>| {
+        // The targets first: a change is easier to edit than what it hits.
         let mut found: Vec<PlaceReport> = targets.iter().take(KEPT).cloned().collect();
         found.extend(subjects.take(KEPT));
+        // The target may be what the figure is about.
         found.dedup();
         found
     };

@@ -62,8 +62,10 @@ pub fn rank_origins(
 ) -> RankReport {
     let plan = compile_calm(topology, settings);
     let origins = all_origins(topology, &plan, ranking.by);
+    // Once for all origins: they are ranked against each other by the same engine.
     let obstacle = engine::find_obstacle_with_origins(&plan, &origins, ranking.mode);
     let is_boolean = obstacle.is_none() && settings.engine != Choice::Fluid;
+    // Every origin gets the same trials, so a precision has no meaning here.
     let trials = match settings.stop {
         Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
     };
@@ -83,6 +85,7 @@ pub fn rank_origins(
     // After an interruption some origins may have had fewer trials.
     let done = tolls.iter().map(|toll| toll.trials).min().unwrap_or(work.trials);
     let is_partial = done < work.trials;
+    // The one trial stands for as many as were asked for.
     let done = if is_random { done } else { done * trials };
     if !is_random {
         tolls.iter_mut().for_each(|toll| toll.repeat_for(trials));
@@ -144,6 +147,7 @@ pub fn rank_origins(
 /// all are in one currency: sums of some of them would mislead.
 fn order_values(topology: &Topology) -> Option<Vec<f64>> {
     let rated = || topology.flows.iter().filter(|flow| flow.rate.is_some());
+    // Currencies cannot be added, and a sum without some flows would rank them last.
     let first = rated().next()?.value.as_ref()?;
     let is_known = |flow: &crate::model::topology::Flow| {
         flow.value.as_ref().is_some_and(|value| value.currency == first.currency)
@@ -162,6 +166,7 @@ fn business_impact(topology: &Topology, worth: Option<&[f64]>, impact: &Impact) 
     let flows = topology.flows.iter().zip(shares).enumerate();
     flows
         .map(|(index, (flow, share))| {
+            // Where nothing has a price, each flow that decides counts as one.
             let judged = f64::from(u8::from(topology.is_judged(flow)));
             share * worth.map_or(judged, |worth| worth[index])
         })
@@ -308,6 +313,7 @@ impl ImpactScale<'_> {
         // Without randomness nothing is unseen.
         let unseen = if self.is_random { (3.0 / n).min(1.0) } else { 0.0 };
         let (mean, reach) = (mean * factor, reach * factor);
+        // Towards 0 what was seen may be rarer, towards the limit what was not seen may be there.
         let low = (mean - reach).min(mean - mean * unseen);
         let high = (mean + reach).max(mean + (limit - mean) * unseen);
         rank::ImpactReport {
@@ -361,6 +367,7 @@ fn matrix_report(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> Ma
 fn rank_assumptions(topology: &Topology, is_random: bool) -> Vec<String> {
     let mut said = Vec::new();
     let unknown = topology.flows.iter().filter(|flow| flow.rate.is_none()).count();
+    // Where none states a rate there are no orders per minute at all.
     if unknown > 0 && unknown < topology.flows.len() {
         let verb = if unknown == 1 {
             "flow states no rate and adds"

@@ -100,6 +100,7 @@ pub fn simulate_change(
         &summary,
         unknowns::Effort::QUICK,
     );
+    // Last, since they are traced anew and show steps that figures do not.
     report.example_trials = example_trials(topology, change, &simulation, &tally);
     report
 }
@@ -128,6 +129,7 @@ pub(super) fn example_trials<'a>(
     [(TrialLabel::Median, 0.5), (TrialLabel::OneInTwenty, 0.95)]
         .into_iter()
         .filter_map(|(label, q)| {
+            // Traced anew by its number: to keep the steps of all trials would take gigabytes.
             let trial = tally.trial_at(q)?;
             Some(trace_report(topology, &targets, &simulation.trace_trial(trial), trial, label))
         })
@@ -162,6 +164,7 @@ pub(super) fn simulation_report(
 
 /// Adds exact values where they are cheap, and an exact 0 for what the change cannot reach.
 pub(super) fn add_exact(topology: &Topology, change: &Change, plan: &Plan, report: &mut Report) {
+    // What the change cannot reach is 0 for certain, whatever few trials say.
     exact::put_unreached(topology, &Reach::of(topology, change), report);
     if let Ok(values) = exact::exact_values(plan, Limits::CHEAP) {
         let Report { services, flows, failure_probability, .. } = report;
@@ -184,6 +187,7 @@ pub(super) fn run_trials<'a>(
                 let next = (tally.trials + STEP).min(max_trials);
                 let offset = Offset { progress, done: tally.trials };
                 simulation.run_trials(tally.trials..next, &mut tally, &offset);
+                // Looked at in steps, so that the interval is not computed for each trial.
                 if summary::widest_flow_interval(&tally) <= width {
                     break;
                 }
@@ -191,6 +195,7 @@ pub(super) fn run_trials<'a>(
         }
     }
     let asked = match stop {
+        // With a precision it is done when it is reached, so nothing was asked beyond that.
         Stop::Trials(trials) => trials,
         Stop::Precision { .. } => tally.trials,
     };

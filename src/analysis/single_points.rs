@@ -15,6 +15,7 @@ use super::unknowns::dependencies_mut;
 /// Nothing else is down for its own reasons, failure travels over every dependency it may travel
 /// over, and fallbacks that can work do.
 pub(super) fn find_single_points(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
+    // Chance is taken out, so that one trial tells.
     let bare = without_chance(topology);
     let settings = Settings { stop: Stop::Trials(1), lasting, ..Settings::default() };
     let of = |by: OriginKind| {
@@ -58,8 +59,10 @@ fn without_chance(topology: &Topology) -> Topology {
             replicas.availability = None;
         }
     }
+    // A dependency that may pass failure on is one that can fail the flow.
     for item in dependencies_mut(&mut bare) {
         item.propagation = Share::ONE;
+        // A fallback that never works is none.
         if let Some(fallback) = &mut item.fallback
             && !fallback.works.is_zero()
         {

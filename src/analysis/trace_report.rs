@@ -52,6 +52,7 @@ impl TraceNames {
             service.endpoints.iter().map(move |item| format!("{}/{}", service.name, item.name))
         });
         let mut units: Vec<String> = services.iter().cloned().chain(endpoints).collect();
+        // Flows come behind services and endpoints, as among the units of an engine.
         let flows_from = units.len();
         units.extend(topology.flows.iter().map(|flow| flow.name.clone()));
         let targets = targets
@@ -87,6 +88,7 @@ impl TraceNames {
             if unit >= self.flows_from { flows.push(report) } else { services.push(report) }
         }
         for states in [&mut services, &mut flows] {
+            // The worst first, since only a few of them are shown.
             states.arrange_by(|a, b| {
                 let worse = b.failing_share().total_cmp(&a.failing_share());
                 worse.then(b.degraded.total_cmp(&a.degraded)).then_with(|| a.name.cmp(&b.name))

@@ -59,15 +59,18 @@ pub(super) fn find_unknowns(
         return Vec::new();
     }
     let question = UnknownsQuestion { topology, change, settings };
+    // In few trials first: most candidates make no difference, and each costs a simulation.
     let mut found = question.candidate_differences(candidates, effort.screened);
     found.truncate(effort.reported);
     let found = question.candidate_differences(
         found.into_iter().map(|(candidate, _)| candidate).collect(),
         effort.measured,
     );
+    // The stated result is the one of all trials, of which the differences are added.
     let (stated, metric) = result_metric(summary, topology);
     let unknown = |(candidate, difference): (UnknownCandidate, f64)| {
         let (caller, dependency) = candidate.caller_and_dependency(topology);
+        // A difference from few trials may be larger than the mean it is added to.
         let other = (stated + difference).max(0.0);
         Unknown {
             caller,
@@ -120,6 +123,7 @@ impl UnknownCandidate {
             Self::Capacity(service) => {
                 let service = &mut other.services[*service];
                 service.utilization = Some(Utilization::FULL);
+                // Where nothing may wait, what is beyond the capacity is lost, which is the worst.
                 service.queue = service.queue.or(Some(Queue::Refuses));
             }
         }
@@ -188,6 +192,7 @@ impl UnknownsQuestion<'_> {
             .into_iter()
             .zip(others)
             .map(|(candidate, other)| (candidate, other - stated))
+            // What makes no difference but that of rounding does not matter.
             .filter(|(_, difference)| difference.abs() > 1e-9)
             .collect();
         all.arrange_by(|(a, one), (b, other)| {
@@ -199,6 +204,7 @@ impl UnknownsQuestion<'_> {
     fn mean_result(&self, topology: &Topology, trials: u64) -> f64 {
         let plan = compile(topology, self.change, self.settings.lasting);
         let simulation =
+            // Something that is stated may take the question beyond the Boolean engine.
             Simulation::with_engine(&plan, self.settings.seed, self.settings.engine_of_variants());
         let mut tally = Tally::new(&plan);
         simulation.run_trials(0..trials, &mut tally, &Silent);
@@ -223,12 +229,14 @@ fn find_candidates(
             found.push((1.0, index, UnknownCandidate::Phase(index)));
         }
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
+        // What lets nothing through cannot matter, however it is stated.
         if passed == 0.0 || dependency.phase == Phase::Start {
             continue;
         }
         if dependency.evidence == Some(Evidence::Assumed) {
             found.push((passed, index, UnknownCandidate::Existence(index)));
         }
+        // A flow has customers with patience, and no timeouts or fallbacks of its own.
         if matches!(caller, Caller::Flow(_)) {
             continue;
         }
@@ -255,6 +263,7 @@ fn find_candidates(
     }
     let overloaded = overloaded_services(topology, change, summary);
     let services = (0..overloaded.len()).filter(|index| overloaded[*index]);
+    // Half as many: capacities are guesses about services that are not known to matter.
     let capacities = services.map(UnknownCandidate::Capacity).take(CANDIDATES / 2);
     found.extend(capacities);
     found

@@ -40,6 +40,7 @@ pub(super) fn verdict(
     let undecided = is_partial || all.iter().any(|state| !state.result().is_known());
     let floor = runs::floor(all, !doubts.is_empty());
     let decision = match floor {
+        // All files are known to belong to no service, so there is nothing to be judged.
         _ if is_untouched(gate) => Decision::Proceed,
         Some(Severity::Stop) => Decision::Stop,
         Some(Severity::Caution) => Decision::Caution,
@@ -60,6 +61,7 @@ pub(super) fn verdict(
     let of_limits = limits.iter().zip(limit_reports.iter().map(|report| &report.reason));
     let of_rules = rules.iter().zip(rule_reports.iter().map(|report| &report.reason));
     let mut said: Vec<(u8, String)> = of_limits
+        // A limit that holds is told too: somebody asked about it.
         .filter(|(state, _)| matters(state) || state.result() == Ternary::False)
         .chain(of_rules.filter(|(state, _)| matters(state)))
         .map(|(state, reason)| (rank(state), reason.clone()))
@@ -67,6 +69,7 @@ pub(super) fn verdict(
     said.extend(doubts.into_iter().map(|text| (DOUBT, text)));
     // Rules that hold say nothing one by one; limits that hold were asked about.
     said.retain(|(_, text)| !text.is_empty());
+    // Stable, so that rules of one rank stay in the order of the policy.
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
     if decision == Decision::Proceed {
@@ -80,6 +83,7 @@ pub(super) fn verdict(
         let trials = reasons::trials(tally.trials);
         reasons.insert(at, format!("undecided beyond that: interrupted after {trials}"));
     }
+    // Messages of the policy come after what was found, since they tell what to do about it.
     reasons.extend(reasons::messages(rules));
     if let Some((policy, is_default)) = gate.policy {
         let held = rules.iter().filter(|state| state.result() == Ternary::False).count();

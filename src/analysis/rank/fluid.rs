@@ -35,6 +35,7 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
     if work.trials == 0 {
         return tolls;
     }
+    // Once for all origins: without a break every trial is the same.
     let anyway = outcomes_of(work.plan, work, &(0..TRIALS as u64));
     let tolls_of = |origins: &[Origin]| -> Vec<Impact> {
         let targets = origins
@@ -53,6 +54,7 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
                 origin.own_service(),
                 &outcomes[0],
                 &anyway[0],
+                // Only the trial that breaks this origin is its own.
                 1 << trial,
             );
             toll
@@ -85,6 +87,7 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
         // The trials without a break are computed once for all origins.
         let anyway = outcomes_of(work.plan, work, &trials);
         let of_origin = |origin: &Origin| {
+            // Asked in each piece too, since one origin may take long.
             if work.progress.is_cancelled() {
                 return Impact::default();
             }
@@ -154,6 +157,7 @@ fn plan_of(work: &Work<'_>, origin: Origin) -> Plan {
             (unused.on, unused.needs, unused.any_of) = (vec![on], 1, false);
             (unused.cache, unused.buffer, unused.fallback) = (None, None, None);
             unused.call_probability = Share::ZERO;
+            // A call that is never made, so that nothing changes but the order of nodes.
             all.push(unused);
             let mut plan = compile(&topology, &broken(TargetRef::Node(on)), lasting);
             turn_aside(&mut plan, number, between);
@@ -278,6 +282,7 @@ fn add_outcome(
         toll.degraded[flow] += count(with.degraded & !without.degraded);
         toll.baseline[flow] += count(without.failed);
     }
+    // Trial by trial, since the worst trial is reported as well.
     for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
         let is_new = |with: u64, without: u64| (with & !without) >> trial & 1 == 1;
         let lost = (0..plan.services.len()).filter(|service| {

@@ -84,9 +84,11 @@ pub fn replay_incidents(
         partial: full.iter().chain(&stated).any(|full| full.trials < wanted_trials(settings)),
         score: overall_score(cases, &of_full),
         stated_only: overall_score(cases, &of_stated),
+        // With the duration of the simulation that was told what operators did.
         durations_told: overall_score(cases, &all_evidence(cases, &full, &full)),
         nothing_done: overall_score(cases, &all_evidence(cases, &undone, &undone)),
         diagnosis: asked.diagnose.then(|| {
+            // A diagnosis simulates every component in every mode, so it gets fewer trials.
             let trials = Stop::Trials(wanted_trials(settings).min(diagnose::TRIALS));
             diagnose::score_diagnoses(cases, &Settings { stop: trials, ..*settings }, progress)
         }),
@@ -122,6 +124,7 @@ fn targeted_services(topology: &Topology, change: &Change) -> Vec<usize> {
             TargetRef::Node(node) => found.push(node.service.0 as usize),
             TargetRef::Domain(domain) => {
                 let within =
+                    // A service in several domains is up while one of them is.
                     |service: &crate::model::topology::Service| service.domains == [domain];
                 let all = topology.services.iter().enumerate();
                 found.extend(all.filter(|(_, item)| within(item)).map(|(index, _)| index));
@@ -173,6 +176,7 @@ fn predict_incident(
 
 fn median_duration(summary: &Summary) -> Option<f64> {
     let course = summary.course.as_ref()?;
+    // Medians of two times, each of its own order: the difference may come out below 0.
     Some((course.over_at?.p50 - course.impact_at?.p50).max(0.0))
 }
 
@@ -193,6 +197,7 @@ impl Prediction {
 fn observed_units(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
     for observed in &case.incident.observed {
+        // Several observations may be of one thing; its worst state is what happened to it.
         let unit = unit_index(case, observed);
         let from = observed.from.map(Seconds::get);
         match found.iter_mut().find(|(known, ..)| *known == unit) {
@@ -246,6 +251,7 @@ fn evidence_of(
         impacted: prediction.degraded[unit],
         times: from
             .filter(|_| state == ObservedState::Failed)
+            // What never fails by the simulation comes after everything that does.
             .map(|from| (from, prediction.first[unit].unwrap_or(f64::INFINITY))),
     });
     IncidentEvidence {
@@ -303,6 +309,7 @@ fn examine_incident(
 ) -> Examined {
     let observed = case.incident.duration.map(Seconds::get);
     let is_told = !case.change.actions.is_empty();
+    // Without what operators did, since the simulation must not be told how long it took.
     let ratio = undone.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
     let duration = DurationReport {
         observed_s: observed,
@@ -330,6 +337,7 @@ fn containment_report(
     let name = |service: usize| case.topology.services[service].name.clone();
     let without = without::without_containment(&case.topology, item);
     let newly = without.map(|topology| {
+        // The same draws, so that only the containment makes a difference.
         let found = predict_incident(&topology, &case.change, settings, progress);
         let is_new = |service: &usize| {
             badness_of(found.likely_state(*service)) > badness_of(full.likely_state(*service))
@@ -339,6 +347,7 @@ fn containment_report(
     let stopped = |newly: &Vec<usize>| {
         let is_new =
             |stopped: &crate::model::topology::ServiceId| newly.contains(&(stopped.0 as usize));
+        // A containment that names nothing which it stopped cannot be confirmed.
         (!item.stopped.is_empty()).then(|| item.stopped.iter().any(is_new))
     };
     ContainmentReport {
@@ -367,6 +376,7 @@ fn baseline_report(cases: &[IncidentCase], rule: ReachRule, words: &str) -> Rule
             let pair = |(unit, state, _): (usize, _, _)| PredictedPair {
                 observed: state,
                 predicted: states[unit],
+                // A rule knows no probabilities, so it is as sure as can be.
                 impacted: if states[unit] == ObservedState::Unaffected { 0.0 } else { 1.0 },
                 times: None,
             };
@@ -383,6 +393,7 @@ fn constant_duration(cases: &[IncidentCase]) -> Option<(f64, ScoreReport)> {
     let mut all: Vec<f64> =
         scored.filter_map(|scored| scored.incident.duration).map(Seconds::get).collect();
     all.sort_by(f64::total_cmp);
+    // The upper median of an even number, so that it is a duration that occurred.
     let median = *all.get(all.len() / 2)?;
     let of = |value: &f64| IncidentEvidence {
         duration: Some((*value, median)),
@@ -408,6 +419,7 @@ fn ablation_reports(
         AblationReport {
             without: words.to_owned(),
             score: overall_score(cases, &all_evidence(cases, &found, &timed)),
+            // Compared number by number: an element that no incident uses changes nothing at all.
             changes_anything: found != full,
         }
     };

@@ -31,6 +31,7 @@ impl ReachRule {
         for service in targeted_services(topology, change) {
             reached[service] = true;
         }
+        // Again and again, since what is reached may reach more.
         while self.spread_once(topology, &mut reached) {}
         let flows = topology.flows.iter().map(|flow| {
             let on = |dependency: &Dependency| {
@@ -53,6 +54,7 @@ impl ReachRule {
             let caller = caller.service.0 as usize;
             for on in &dependency.on {
                 let on = on.service.0 as usize;
+                // Load goes from the caller to what it calls, failure the other way.
                 let (from, to) = if dependency.is_load() { (caller, on) } else { (on, caller) };
                 if reached[from] && !reached[to] && self.is_followed(dependency) {
                     reached[to] = true;

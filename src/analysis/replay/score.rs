@@ -60,6 +60,7 @@ pub(super) fn score_report<'a>(
 
 /// Whether two durations differ at most by a factor.
 pub(super) fn is_within(a: f64, b: f64, factor: f64) -> bool {
+    // Both ways round, since a factor is the same in either direction.
     a <= b * factor && b <= a * factor
 }
 
@@ -95,8 +96,10 @@ fn macro_f1(pairs: &[PredictedPair]) -> Option<f64> {
         let predicted = pairs.iter().filter(|pair| pair.predicted == state).count();
         let both =
             pairs.iter().filter(|pair| pair.observed == state && pair.predicted == state).count();
+        // A state that never occurred has no recall, and would only lower the mean.
         if observed > 0 {
             states += 1;
+            // The two counts hold what is in both of them twice.
             sum += 2.0 * both as f64 / (observed + predicted) as f64;
         }
     }

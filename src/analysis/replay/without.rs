@@ -52,6 +52,7 @@ impl ModelElement {
         for service in &mut topology.services {
             match self {
                 Self::Loads => (service.utilization, service.concurrency) = (None, None),
+                // Without replicas a service is one thing that is up or down.
                 Self::Redundancy => service.replicas = None,
                 Self::Recovery => service.recovery = Recovery::default(),
                 Self::Automations => service.automations.clear(),
@@ -59,6 +60,7 @@ impl ModelElement {
             }
         }
         edit_dependencies(&mut topology, |dependencies| {
+            // Load that is there for its own sake goes with loads.
             if self == Self::Loads {
                 dependencies.retain(|dependency| !dependency.is_load());
             }
@@ -90,6 +92,7 @@ impl ModelElement {
             Self::Caches => dependency.cache = None,
             Self::Buffers => dependency.buffer = None,
             Self::Fallbacks => dependency.fallback = None,
+            // Not to wait at all is the shortest timeout, so both go together.
             Self::Timeouts => (dependency.timeout, dependency.kind) = (Timeout::None, None),
             Self::Retries => (dependency.retries, dependency.retry_budget) = (None, None),
             Self::StartPhase => dependency.phase = Phase::Serve,
@@ -130,6 +133,7 @@ pub(super) fn without_containment(
             || entry.fallback.is_some()
             || entry.phase == Phase::Start
             || entry.on.len() > entry.needs as usize;
+        // Load is no call that could be protected.
         if is_meant && is_protected && !entry.is_load() {
             found = true;
             entry.criticality = Some(Criticality::Hard);
