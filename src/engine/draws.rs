@@ -48,6 +48,8 @@ impl Draws {
         let per_block = u64::from(BLOCK / CHUNK);
         ChunkDraws {
             round_keys: RoundKeys::new(self.seed, chunk / per_block),
+            // Keys of continuous draws do not depend on the block: the number of the trial is in
+            // the counter.
             continuous: RoundKeys::new(self.seed, CONTINUOUS),
             first_trial: chunk * u64::from(CHUNK),
             slice: (chunk % per_block) as u32,
@@ -81,6 +83,7 @@ impl ChunkDraws {
             } else {
                 undecided &= !word;
             }
+            // The remaining digits are all 0, so what is undecided is not below.
             if undecided == 0 || digits << index << 1 == 0 {
                 break;
             }
@@ -92,6 +95,7 @@ impl ChunkDraws {
     pub fn uniform(&self, key: Key, lane: u32) -> f64 {
         let state = self.continuous.encrypt_counter(key, self.first_trial + u64::from(lane));
         let bits = (state as u64) >> 11;
+        // In the middle of each of 2^53 steps, so that neither 0 nor 1 can come out.
         (bits as f64 + 0.5) * (-53_f64).exp2()
     }
 
@@ -101,6 +105,7 @@ impl ChunkDraws {
     }
 
     fn random_word(&self, key: Key, index: u32) -> u64 {
+        // Four states make up a word of 512 bits, and a state holds two slices.
         let state = self.round_keys.encrypt_counter(key, u64::from(4 * index + self.slice / 2));
         (state >> (64 * (self.slice % 2))) as u64
     }
@@ -114,6 +119,7 @@ pub fn binary_digits(probability: f64) -> Option<u64> {
     // Exact: a float times a power of two; the cast drops digits beyond the 64th.
     #[expect(clippy::cast_sign_loss, reason = "probabilities are positive here")]
     let digits = (probability * 64_f64.exp2()) as u64;
+    // The smallest probability keeps one digit, since no digits mean certainty.
     Some(digits.max(1))
 }
 
@@ -157,6 +163,7 @@ impl RoundKeys {
 /// `libm`, so that the bits are the same on every machine.
 pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
+    // Three ranges, each with a ratio of polynomials of its own, as published.
     if q.abs() <= 0.425 {
         let r = 0.180_625 - q * q;
         return q * rational_ratio(&CENTRE, r);
@@ -165,6 +172,7 @@ pub fn normal_quantile(p: f64) -> f64 {
     let r = libm::sqrt(-libm::log(tail));
     let value =
         if r <= 5.0 { rational_ratio(&MIDDLE, r - 1.6) } else { rational_ratio(&FAR, r - 5.0) };
+    // The distribution is symmetric, so one tail serves for both.
     if q < 0.0 { -value } else { value }
 }
 

@@ -172,6 +172,7 @@ impl<'a> Simulation<'a> {
             let done = (window.end * BLOCK).min(trials.end) - trials.start;
             let trials_counted =
                 done - (window.start * BLOCK).max(trials.start).saturating_sub(trials.start);
+            // Counts are integers, so they may be added up in any order.
             let counts = counted.into_all().into_iter().reduce(|mut all, more| {
                 all.merge_counts(&more);
                 all

@@ -109,6 +109,7 @@ impl Sketch {
     pub fn standard_error(&self) -> Option<f64> {
         let n = self.count as f64;
         let mean = self.mean().filter(|_| self.count > 1)?;
+        // The variance of a sample; rounding may bring it below 0.
         let variance = (self.sum_of_squares / n - mean * mean).max(0.0) * n / (n - 1.0);
         Some(libm::sqrt(variance / n))
     }
@@ -139,6 +140,7 @@ impl Sketch {
             below += u64::from(bucket.count);
             if below >= rank {
                 let mean = bucket.sum / f64::from(bucket.count);
+                // Rounding may carry the mean of a bucket past all of its values.
                 return Some(mean.clamp(self.min, self.max));
             }
         }

@@ -252,6 +252,7 @@ impl Tally {
             self.lost.add(total);
         }
         if self.course.is_some() {
+            // One for each trial, so half of the memory: they only rank trials.
             self.costs.push(if has_rate { total } else { outage } as f32);
         }
     }

@@ -49,6 +49,7 @@ const NO_FAILURES: Failures<LaneMask> =
 impl<'a, const P: usize> BlockState<'a, P> {
     pub(super) fn new(plan: &'a Plan, graph: &'a PropagationGraph, may_be_down: &'a [u32]) -> Self {
         let nodes = plan.nodes.len();
+        // Only cycles need to know what was propagated already.
         let has_cycles = graph.strategies.iter().any(|way| *way != CycleStrategy::Acyclic);
         Self {
             plan,
@@ -97,10 +98,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 self.apply_targets(draws);
             }
             // Edges may be observed while failures propagate if every failure of this state does.
+            // Otherwise some failures were propagated before anyone observed.
             let starts_empty = !with_change || !accumulates || self.baseline_nodes.is_empty();
             self.observed_edges = with_change == has_change && starts_empty;
             observer.set_active(self.observed_edges);
             self.propagate_failures(draws, observer);
+            // Without a change there is no second part.
             if with_change == has_change {
                 break;
             }
@@ -120,6 +123,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
     #[inline(always)]
     fn keep_baseline(&mut self) {
         self.baseline_nodes.clone_from(&self.visited);
+        // Only what was visited can have failed; all other nodes keep their zeros.
         for node in &self.visited {
             let planes = &self.planes[*node as usize];
             self.baseline[*node as usize] =
@@ -145,6 +149,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         source: impl RandomSource<B>,
         observer: &mut impl EdgeObserver<B>,
     ) {
+        // By words of 64 nodes, since most nodes of a large plan stay untouched in a block.
         let mut word = 0;
         while word < self.dirty.len() {
             if self.dirty[word] == 0 {
@@ -155,6 +160,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
             let group = self.plan.nodes[node as usize].group as usize;
             match self.graph.strategies[group] {
                 CycleStrategy::Acyclic => {
+                    // Nodes are in order of evaluation, so a node that is done here is never made
+                    // dirty again.
                     self.dirty[word] &= self.dirty[word] - 1;
                     self.visited.push(node);
                     self.evaluate_calls(source, node);
@@ -332,10 +339,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
             #[inline(always)]
             |plane| bits.without(brought[plane], bits.load(&state[plane])),
         );
+        // A lane may be new in one plane and old in another, so all planes are asked.
         let mut relevant = new[0];
         for plane in &new[1..] {
             relevant = bits.or(relevant, *plane);
         }
+        // An edge that brings nothing new needs no draw.
         if bits.is_none(relevant) {
             return;
         }
@@ -377,6 +386,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     let propagated = &mut self.propagated[node as usize][plane];
                     let before = bits.load(propagated);
                     bits.store(propagated, new[plane]);
+                    // Only what is new goes on, so that an edge is drawn once for each lane.
                     new[plane] = bits.without(new[plane], before);
                     any_new = bits.or(any_new, new[plane]);
                 }
@@ -393,6 +403,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 next = self.next_dirty(node + 1, nodes.end);
             }
         }
+        // A node in a cycle may have been visited several times, and is counted once.
         let mut visited = self.visited.split_off(first_visited);
         visited.sort_unstable();
         visited.dedup();
@@ -445,6 +456,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 return (node < to).then_some(node);
             }
             word += 1;
+            // The bits behind `to` belong to other groups.
             if word * 64 >= to as usize {
                 return None;
             }
@@ -478,6 +490,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         let free = free_rounds(nodes.len());
         let mut moving = LaneMask::ALL;
         let mut unsettled = LaneMask::NONE;
+        // All nodes read the states of the round before, so new ones are kept apart until it ends.
         let mut new = base.clone();
         for round in 0..free + LAST_ROUNDS {
             let mut moved = bits.none();
@@ -495,10 +508,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 for plane in 0..P {
                     let old = bits.load(&self.planes[node as usize][plane]);
                     let mut plane_new = planes[plane];
+                    // From here on nothing gets better any more, so that every cycle comes to rest.
                     if round >= free {
                         plane_new = bits.or(plane_new, old);
                     }
                     let live = bits.load(&moving);
+                    // Lanes that have settled are left alone: they would only cost time.
                     let chosen = bits.or(bits.and(plane_new, live), bits.without(old, live));
                     moved = bits.or(moved, bits.xor(chosen, old));
                     bits.store(&mut new[place][plane], chosen);
@@ -522,6 +537,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         self.propagate_group_outside(source, observer, first_visited);
     }
 
+    // Rare, and so kept out of the code that runs for every block.
     #[inline(never)]
     fn record_unsettled(&mut self, nodes: Range<u32>, unsettled: LaneMask) {
         let services = nodes.map(|node| self.plan.nodes[node as usize].service);

@@ -67,6 +67,7 @@ impl BlockCounts {
             unit.baseline.degraded += anyway_degraded;
             unit.caused.failed += caused_failed;
             unit.caused.degraded += caused_degraded;
+            // Of a share that is 0 or 1 the sum is the number of failures.
             unit.share += *failed as f64;
         }
         for (all, [tried, passed, held @ ..]) in
@@ -86,6 +87,7 @@ impl BlockCounts {
             let all = &mut tally.dependencies[dependency as usize];
             all.tried += exposed;
             all.passed += passed;
+            // Without other protections, what does not propagate was held by the draw.
             all.held[Protection::Propagation as usize] += exposed - passed;
         }
         for (all, unsettled) in tally.anomalies.iter_mut().zip(&self.unsettled) {
@@ -251,6 +253,7 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
         }
         let failing = bits.and(planes[failing_plane::<P>()], self.valid);
         let (mut slow, mut corrupt) = (none, none);
+        // With fewer planes nothing is slow or corrupt.
         if P == 4 {
             let state = unpack_planes(bits, planes);
             slow = bits.and(state.slow, self.valid);
@@ -308,6 +311,7 @@ fn valid_mask<B: Bits>(bits: B, lanes: &LaneMask, valid: B::V) -> LaneMask {
     bits.to_mask(bits.and(bits.load(lanes), valid))
 }
 
+// Outcomes are wanted for few trials, so this stays out of the code that counts.
 #[inline(never)]
 fn record_unit(
     outcomes: &mut [Outcome],

@@ -125,6 +125,7 @@ impl<const P: usize> BlockState<'_, P> {
         observer: &mut impl EdgeObserver<B>,
     ) {
         let bits = draws.bits;
+        // Without cycles everything was observed while it propagated.
         if self.observed_edges && self.propagated.is_empty() {
             return;
         }
@@ -156,6 +157,7 @@ impl<const P: usize> BlockState<'_, P> {
         let bits = draws.bits;
         let mut calls = Vec::new();
         for node in &self.visited {
+            // A call with several members is found once for each of them.
             calls.extend_from_slice(self.graph.observed_calls(*node));
         }
         calls.sort_unstable();
@@ -166,6 +168,7 @@ impl<const P: usize> BlockState<'_, P> {
             let passed = failing_lanes(bits, &self.run_pipeline(draws, call, &mut watch));
             if !bits.is_none(watch.entered) {
                 let dependency = &self.plan.dependencies[call.dependency as usize];
+                // From the same draws as in the pipeline, so that they agree.
                 let reaches = draws.propagation_lanes(call.dependency, dependency, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);
                 see(call.dependency, &watch.containment_of(bits, call, passed, unlucky));
@@ -214,8 +217,10 @@ impl<B: Bits> ContainmentObserver<B> {
         let mut was_held = bits.none();
         for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
             let is_held = bits.without(self.entered, self.left[step as usize]);
+            // What an earlier step held already is credited to it.
             let now = bits.without(is_held, was_held);
             for by in &mut held {
+                // A step that fails again what was held takes the credit from those before it.
                 *by = bits.without(*by, now);
             }
             held[step as usize] = bits.or(held[step as usize], now);
@@ -228,6 +233,7 @@ impl<B: Bits> ContainmentObserver<B> {
             credit_enabler(bits, &mut held, Protection::Validation, self.corrupt);
         }
         for by in &mut held {
+            // Where the draw would have ended failure anyway, no protection is credited.
             *by = bits.without(*by, unlucky);
         }
         held[Protection::Propagation as usize] = unlucky;

@@ -39,6 +39,7 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     if plan.has_delays {
         return Some("answers may come later than somebody waits for them");
     }
+    // With a threshold of nothing everything would fail, even without any failure.
     if plan.failed <= 1e-9 || plan.degraded <= 1e-9 {
         return Some("a threshold is 0%");
     }
@@ -120,6 +121,7 @@ pub(super) fn possible_states_with(
 fn propagate_states(plan: &Plan, mut possible: Vec<PossibleStates>) -> Vec<PossibleStates> {
     for group in &plan.groups {
         loop {
+            // Within a cycle until nothing is added: states only grow, so this ends.
             let mut changed = false;
             for node in group.nodes.clone() {
                 let calls = plan.calls_of(&plan.nodes[node as usize]);
@@ -156,6 +158,7 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
     }
     for target in &plan.targets {
         let [down, slow, corrupt] = target.modes;
+        // Modes are drawn one after the other, and none behind one that is certain.
         let states = PossibleStates {
             down: down > 0.0,
             slow: down < 1.0 && slow > 0.0,

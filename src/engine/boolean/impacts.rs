@@ -44,6 +44,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
         let Self { engine, block_state, seed, block, valid, origins, mode } = self;
         let plan = engine.plan;
         let baseline = ImpactBaseline::new(engine, block_state, bits, seed, block);
+        // Once for all trials: what fails anyway does not depend on the origin.
         let keys = RoundKeys::new(seed, block);
         let draws = BlockDraws::new(bits, &keys);
         let world = SampledBlock::new(plan, &engine.graph, draws);
@@ -60,6 +61,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
             let source =
                 SampledTrial { bits, world: &world, trial, broken: has_broken.then_some(broken) };
             block_state.clear_states();
+            // Where no domain is an origin, what is down for its own reasons is known already.
             if targets.domains.is_empty() {
                 for service in &baseline.failed_domains[trial as usize] {
                     block_state.mark_service_down(bits, *service, bits.all());
@@ -79,6 +81,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
             block_state.propagate_failures(source, &mut NoObserver);
             counts.add_trial(engine, block_state, source, &baseline, &targets.own);
         }
+        // The state is left clean for the simulation that comes next.
         block_state.clear_states();
         counts.into_impacts(plan, origins, &baseline, valid)
     }
@@ -179,6 +182,7 @@ impl<const P: usize> OriginTargets<P> {
         let mut own = Vec::new();
         for (lane, origin) in origins.iter().enumerate() {
             if let Some(service) = origin.own_service() {
+                // Grown only where an origin has a service of its own.
                 own.resize(plan.services.len(), LaneMask::NONE);
                 own[service as usize].0[lane / 64] |= 1 << (lane % 64);
             }
@@ -216,6 +220,7 @@ impl<const P: usize> OriginTargets<P> {
     /// Collects the edges and evaluated calls of the dependencies that break.
     fn collect_edges(&mut self, engine: &Boolean<'_>) {
         let plan = engine.plan;
+        // An edge knows the key of its dependency and not its number.
         let numbers: BTreeMap<u128, u32> = (plan.dependencies.iter().zip(0..))
             .map(|(dependency, number)| (dependency.propagation_key.0, number))
             .collect();
@@ -331,6 +336,7 @@ impl LaneTrialCounts {
 
 impl LaneCounts {
     fn new(plan: &Plan) -> Self {
+        // Ten binary digits count to 1023, and a block has 512 trials.
         let trials = vec![LaneTrialCounts([LaneMask::NONE; 10]); plan.flows.len()];
         Self {
             services: LaneMoments::new(),
@@ -365,6 +371,7 @@ impl LaneCounts {
             |unit, lanes| {
                 let (failed, degraded) = (lanes.failed, lanes.degraded);
                 let [fails_in_baseline, is_degraded_in_baseline] = baseline.failure_of(unit, trial);
+                // What fails in this trial anyway is not charged to the origin.
                 if unit < services && !fails_in_baseline {
                     let others = match own.get(unit as usize) {
                         Some(own) => bits.without(failed, bits.load(own)),

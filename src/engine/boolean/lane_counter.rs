@@ -49,6 +49,7 @@ impl<V: Copy> LaneCounter<V> {
     #[inline(always)]
     pub(super) fn at_least<B: Bits<V = V>>(&self, bits: B, limit: u32) -> V {
         let (mut more, mut equal) = (bits.none(), bits.all());
+        // A limit above all counts needs digits that no count has.
         let width = self.digits.len().max(32 - limit.leading_zeros() as usize);
         for place in (0..width).rev() {
             let digit = self.digits.get(place).copied().unwrap_or(bits.none());

@@ -194,6 +194,7 @@ impl<'a> Boolean<'a> {
             valid.0.iter().map(|valid| self.empty_outcome(*valid)).collect();
         self.simulate_block(scratch, seed, block, valid, BlockSink::Outcomes(&mut outcomes));
         for outcome in &mut outcomes {
+            // A report needs only the dependencies at which something came in.
             outcome.dependencies.retain(|dependency| dependency.tried != 0);
             outcome.dependencies.sort_unstable_by_key(|dependency| dependency.dependency);
             outcome.anomalies.retain(|anomaly| anomaly.trials.unsettled != 0);
@@ -243,6 +244,7 @@ impl<'a> Boolean<'a> {
         }
         for (service, nodes) in &self.units.multi_node {
             let mut worst = UnitLanes::none(bits);
+            // A service is as bad as the worst of its nodes.
             for node in nodes {
                 worst = worst.or(bits, UnitLanes::load(bits, block_state, *node));
             }
@@ -306,6 +308,7 @@ impl UnitNodes {
     fn new(plan: &Plan) -> Self {
         let mut single = vec![NONE; plan.nodes.len()];
         let mut multi_node = Vec::new();
+        // Services come first, then endpoints, then flows, as in an outcome.
         let mut next = plan.services.len() as u32;
         for (service, item) in plan.services.iter().enumerate() {
             if item.endpoints.is_empty() {

@@ -48,6 +48,7 @@ impl<const P: usize> BlockState<'_, P> {
         for target in 0..targets.len() {
             self.apply_target(draws, target);
         }
+        // Only then, since a target may take a domain down and with it all that is in it.
         if targets.iter().any(|target| matches!(target.hit, Hit::Domain(_))) {
             self.apply_domain_failures(draws.bits, draws);
         }
@@ -60,6 +61,7 @@ impl<const P: usize> BlockState<'_, P> {
         bits: B,
         background: impl BackgroundFailures<B>,
     ) {
+        // Outer domains first, so that one walk carries failure through all levels.
         for domain in &self.plan.domain_order {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
@@ -92,6 +94,7 @@ impl<const P: usize> BlockState<'_, P> {
     fn apply_target<B: Bits>(&mut self, draws: BlockDraws<'_, B>, target: usize) {
         let (bits, item) = (draws.bits, &self.plan.targets[target]);
         let broken = draws.draw_event(item.key.0, item.probability, bits.all());
+        // The services in it are marked afterwards, together with those in other domains.
         if let Hit::Domain(domain) = item.hit {
             let domain = &mut self.domains[domain as usize];
             let both = bits.or(bits.load(domain), broken);
@@ -103,6 +106,7 @@ impl<const P: usize> BlockState<'_, P> {
             #[inline(always)]
             |mode| {
                 let drawn = draws.draw_event(item.mode_keys[mode].0, item.modes[mode], left);
+                // Modes are drawn one after the other, each only where none before was drawn.
                 left = bits.without(left, drawn);
                 drawn
             },
@@ -130,6 +134,7 @@ impl<const P: usize> BlockState<'_, P> {
         let item = &self.plan.services[service as usize];
         let mut down = background.service_failures(service, item);
         if !item.domains.is_empty() {
+            // A service in several domains is up as long as one of them is.
             let mut all_domains = bits.all();
             for domain in &item.domains {
                 all_domains = bits.and(all_domains, bits.load(&self.domains[*domain as usize]));
@@ -149,6 +154,7 @@ impl<const P: usize> BlockState<'_, P> {
             }
             lost.add_carry(bits, fails);
         }
+        // It fails when fewer than it needs are left.
         bits.or(down, lost.at_least(bits, count - item.needs + 1))
     }
 }

@@ -113,9 +113,11 @@ impl PropagationGraph {
         for (caller, node) in plan.nodes.iter().enumerate() {
             for index in node.calls.clone() {
                 let call = &plan.calls[index as usize];
+                // A call that is never made propagates nothing.
                 if call.probability == 0.0 {
                     continue;
                 }
+                // Rounds need all calls of a cycle evaluated together.
                 let is_inside =
                     call.intra_cycle && strategies[node.group as usize] == CycleStrategy::Rounds;
                 if is_plain_edge(call) && !is_inside {
@@ -169,6 +171,7 @@ impl PropagationGraph {
 
     #[inline(always)]
     pub(super) fn edges_inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        // Edges inside groups have their places behind all others.
         let outside = self.outside.entries.len() as u32;
         self.inside.entries_with_places(node).map(move |(place, edge)| (outside + place, edge))
     }
@@ -272,6 +275,7 @@ fn propagation_edge(plan: &Plan, call: &Call, caller: u32) -> Option<Edge> {
     ];
     Some(Edge {
         key: dependency.propagation_key.0,
+        // Digits of 0 stand for certainty, since no chance between 0 and 1 has none.
         digits: if certain {
             0
         } else {

@@ -73,6 +73,7 @@ impl<V: Copy> WideAesTask<V> for BernoulliComparison<'_, V> {
     /// digit is 1, so that each word overrules the ones after it.
     #[inline(always)]
     fn run<B: Bits<V = V>>(&self, bits: B) -> V {
+        // The first eight digits are looked up, so that no shift is needed for each of them.
         let digits = &DIGITS[(self.digits >> 56) as usize];
         let states = bits.number_states(bits.broadcast_state(self.key));
         let words = bits.random_words(&self.keys.0, states);
@@ -131,6 +132,7 @@ impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
 
     #[inline(always)]
     fn edge_crossings(self, edge: &Edge, _place: u32, relevant: B::V) -> B::V {
+        // An edge that is certain costs no random numbers.
         if edge.digits == 0 { relevant } else { self.draw_digits(edge.key, edge.digits, relevant) }
     }
 

@@ -38,7 +38,10 @@ impl SampledBlock {
         };
         let edges = graph.all_edges();
         let row = edges.len().div_ceil(64);
+        // A row for each trial, since a ranking walks through the trials one by one.
         let mut crossing = vec![0_u64; row * 512];
+        // Drawn for all trials of an edge, but read for all edges of a trial: squares of 64 are
+        // turned.
         for (group, edges) in edges.chunks(64).enumerate() {
             let mut square = [[0_u64; 64]; 8];
             for (place, edge) in edges.iter().enumerate() {
@@ -54,6 +57,7 @@ impl SampledBlock {
                 }
             }
         }
+        // Without evaluated calls nobody reads these.
         let has_evaluated = graph.has_evaluated();
         let of_dependencies = if has_evaluated { plan.dependencies.len() } else { 0 };
         let mut reaches = vec![LaneMask::NONE; of_dependencies];
@@ -160,6 +164,7 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
             Some(broken) => {
                 let dependency = broken.dependencies[place as usize];
                 let its = single_lane(self.bits, broken.lanes[dependency as usize]);
+                // The edge of a dependency that is broken carries only what the broken one has.
                 self.bits.without(crossing, its)
             }
         }

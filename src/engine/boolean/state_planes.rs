@@ -35,6 +35,7 @@ pub(super) fn pack_planes<B: Bits, const P: usize>(
     let failing = bits.or(unanswered, state_planes.corrupt);
     let any = bits.or(failing, state_planes.degraded);
     match P {
+        // With one plane nothing is ever degraded.
         1 => [failing; P],
         2 => array(|plane| if plane == 0 { failing } else { any }),
         _ => array(|plane| [state_planes.slow, unanswered, failing, any][plane]),
@@ -82,6 +83,7 @@ pub(super) fn apply_transform<B: Bits, const P: usize>(
     }
     let [mut slow, mut unanswered, mut failing, mut any] = array(|plane| planes[plane % P]);
     if how & transform::SOFT != 0 {
+        // Before anything else changes: what fails becomes degraded.
         any = failing;
     }
     if how & transform::GIVES_UP != 0 {
@@ -91,6 +93,7 @@ pub(super) fn apply_transform<B: Bits, const P: usize>(
         unanswered = failing;
     }
     if how & transform::SOFT != 0 {
+        // What is slow blocks even a soft caller; all else it can do without.
         (unanswered, failing) = (slow, slow);
     }
     array(|plane| [slow, unanswered, failing, any][plane])

@@ -72,9 +72,11 @@ impl EventVariables {
 
     /// Adds an event if it is to be a variable.
     fn add_event(&mut self, event: ExactEvent, chance: f64) {
+        // Certain and impossible events need no variable: they decide nothing.
         let is_drawn = chance > 0.0 && chance < 1.0;
         let is_target = matches!(event, ExactEvent::Target(_));
         let wanted = is_drawn || is_target || self.detail == Detail::Everything;
+        // One more than allowed is added, so that the caller sees that there are too many.
         if wanted && self.events.len() <= MOST && !self.places.contains_key(&event) {
             self.places.insert(event, self.events.len() as u16);
             self.events.push(event);
@@ -145,6 +147,7 @@ impl EventWalk<'_> {
             }
             let item = &self.plan.nodes[node as usize];
             self.own_events(node, item.service);
+            // In reverse, since the last one put on the stack is walked first.
             for index in item.calls.clone().rev() {
                 let call = &self.plan.calls[index as usize];
                 let referred: Vec<u32> = self.plan.referred(call).collect();

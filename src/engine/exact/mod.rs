@@ -179,6 +179,7 @@ fn has_common_mode(plan: &Plan) -> bool {
 /// Returns the plan in which every service, domain and replica may fail.
 fn all_may_fail(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
+    // Any chance between 0 and 1 will do: only whether it may fail matters for the shape.
     let maybe = |chance: &mut f64| *chance = if *chance > 0.0 { *chance } else { 0.5 };
     plan.services.iter_mut().for_each(|service| maybe(&mut service.unavailability));
     plan.domains.iter_mut().for_each(|domain| maybe(&mut domain.unavailability));
@@ -194,6 +195,7 @@ fn unit_functions(
     let pair = |planes: &StateFunctions| [planes.failing_where(), planes.impacted_where()];
     let mut pairs = Vec::new();
     for service in 0..plan.services.len() as u32 {
+        // A service is as bad as the worst of its nodes.
         let mut worst = [Handle::FALSE; 2];
         for node in plan.nodes_of(service) {
             let own = pair(&system.nodes[node as usize]);

@@ -98,6 +98,7 @@ impl Families {
     }
 
     fn new_family(&mut self, part: u32, without: Family, with: Family) -> Result<Family, TooMany> {
+        // A node whose second family is empty says nothing: zero-suppressed.
         if with == NONE {
             return Ok(without);
         }
@@ -120,6 +121,7 @@ impl Families {
     fn without_supersets(&mut self, a: Family, b: Family) -> Result<Family, TooMany> {
         let mut open = vec![(a, b)];
         while let Some(&(a, b)) = open.last() {
+            // It may have been computed for another parent meanwhile.
             if self.minus_known(a, b).is_some() {
                 open.pop();
                 continue;
@@ -177,6 +179,7 @@ impl Families {
             }
             let node = self.nodes[family as usize];
             let without = self.at_most_known(node.without, order);
+            // A set with the part uses up one event of the order.
             let with =
                 if order == 0 { Some(NONE) } else { self.at_most_known(node.with, order - 1) };
             match (without, with) {
@@ -219,6 +222,7 @@ pub fn find_cut_sets(
         max_order,
     };
     finder.number_parts();
+    // Nodes are listed ends first, so the families of both ends are known.
     for decision in function.nodes().iter().skip(2) {
         let family = finder.solutions_at(*decision)?;
         finder.found.push(family);
@@ -301,6 +305,7 @@ impl<R: Fn(ExactEvent, f64) -> EventRole> Finder<'_, R> {
         with: Family,
     ) -> Result<Family, TooMany> {
         let joined = self.families.new_family(number, without, with)?;
+        // Cut at every step, so that large sets never take memory.
         match self.max_order {
             Some(order) => self.families.at_most(joined, order),
             None => Ok(joined),
@@ -357,6 +362,7 @@ impl Solutions {
             *here = without;
             for order in 0..=ORDERS {
                 let more = (order + 1).min(ORDERS);
+                // Saturated, since there may be more sets than a number can hold.
                 here[more] = here[more].saturating_add(with[order]);
             }
         }
@@ -422,6 +428,7 @@ enum Known {
 
 impl<'a> SetRanking<'a> {
     fn new(solutions: &'a Solutions) -> Self {
+        // Room for the empty set even where the root is nothing.
         let mut families = vec![Ranked::default(); solutions.root.max(EMPTY) as usize + 1];
         let empty = RankedSet { chance: 1.0, order: 0, has_part: false, rank: 0 };
         families[EMPTY as usize].sets.push(empty);
@@ -468,6 +475,7 @@ impl<'a> SetRanking<'a> {
                 has_part: true,
                 rank: next[1],
             });
+            // Of equals the one with the part, so that the order is always the same.
             let best = match (without, with) {
                 (Some(without), Some(with)) if without.is_before(&with) => Some(without),
                 (without, with) => with.or(without),

@@ -140,11 +140,14 @@ impl Store {
         let known = self.known.get_or_insert([u32::from(node.variable), node.low, node.high], new);
         if known == new {
             let bytes = NODE_BYTES * self.nodes.len() + size_of_val(&*self.results);
+            // The last number is kept as a mark for what is unseen.
             if bytes >= self.bytes || new == u32::MAX - 1 {
                 return Err(Exhausted);
             }
             self.take_steps(1)?;
             self.nodes.push(node);
+            // Grown with the nodes: small plans pay for little memory, large ones find more results
+            // again.
             if self.nodes.len() > 2 * self.results.len() && self.results.len() < MOST_RESULTS {
                 // Results are found again by other slots after this, or computed again.
                 self.results = vec![NO_RESULT; 4 * self.results.len()];
@@ -163,6 +166,7 @@ impl Store {
         self.results[slot] = (triple, result);
     }
 
+    // Numbers multiplied by odd constants and folded: cheap, and spread over all slots.
     fn slot_of(&self, [a, b, c]: [u32; 3]) -> usize {
         let mixed = (u64::from(a) << 32 ^ u64::from(b)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ mixed >> 29 ^ u64::from(c)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -239,6 +243,7 @@ impl Store {
                     listed.push(at);
                 }
             }
+            // Only what was listed is reset, since functions share most of their nodes.
             for at in listed {
                 places[at as usize] = UNSEEN;
             }
@@ -262,6 +267,7 @@ fn settled_result(triple: &mut [u32; 3]) -> Option<u32> {
     if other == condition {
         *other = 0;
     }
+    // The constants of logic: no look at any node is needed.
     match (*condition, *then, *other) {
         (YES, then, _) => Some(then),
         (0, _, other) => Some(other),

@@ -103,6 +103,7 @@ impl<'a> NodeFunctions<'a> {
         for target in 0..self.plan.targets.len() {
             self.apply_target(target)?;
         }
+        // Outer domains come first in this order, so each takes over one that is complete.
         for domain in &self.plan.domain_order {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
@@ -131,6 +132,7 @@ impl<'a> NodeFunctions<'a> {
         }
         let mut left = broken;
         let mut modes = Vec::with_capacity(3);
+        // A target fails in one mode: each is drawn only where none before it was.
         for mode in 0..3 {
             let drawn = self.event_function(ExactEvent::Mode(target as u32, mode))?;
             modes.push(self.store.and(left, drawn)?);
@@ -173,6 +175,7 @@ impl<'a> NodeFunctions<'a> {
                 None => own,
             });
         }
+        // Fewer than `needs` are up once this many are lost.
         let too_few = self.store.at_least(count - item.needs as usize + 1, &lost)?;
         self.store.or(down, too_few)
     }
@@ -236,6 +239,7 @@ impl<'a> NodeFunctions<'a> {
 
     /// Solves a cycle in which states only get worse: the callers of what changed are computed again.
     fn iterate_worklist(&mut self, nodes: &[u32]) -> Solved<()> {
+        // The nodes of a group are numbered in a row, so two comparisons tell whether one is in it.
         let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
         let mut callers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
         for (place, node) in nodes.iter().enumerate() {
@@ -270,6 +274,7 @@ impl<'a> NodeFunctions<'a> {
         for node in nodes {
             self.nodes[*node as usize] = none;
         }
+        // A failure may need a round for each node of the cycle, so large cycles get more rounds.
         for _ in 0..ROUNDS.max(2 * nodes.len()) {
             let mut new = Vec::with_capacity(nodes.len());
             for (node, base) in nodes.iter().zip(&base) {

@@ -14,6 +14,7 @@ fn node_probabilities(function: &Bdd, chance: impl Fn(usize) -> f64) -> Vec<f64>
         let (low, high) = (probabilities[node.low as usize], probabilities[node.high as usize]);
         probabilities.push((1.0 - p) * low + p * high);
     }
+    // The diagram of a constant has fewer nodes than the two ends begun with.
     probabilities.truncate(function.nodes().len());
     probabilities
 }
@@ -35,6 +36,7 @@ pub(super) fn function_derivatives(function: &Bdd, chances: &[f64]) -> Vec<f64> 
     if let Some(root) = reached.last_mut() {
         *root = 1.0;
     }
+    // From the root down, so that how often a node is reached is known before it is passed on.
     for (number, node) in function.nodes().iter().enumerate().skip(2).rev() {
         let (low, high) = (node.low as usize, node.high as usize);
         let place = usize::from(node.variable);

@@ -79,6 +79,7 @@ impl<'a> Fluid<'a> {
                 run.trials(&sampled, *group);
                 run
             });
+            // In the order of groups, so that sums come out the same on any number of threads.
             for (group, run) in groups.iter().zip(runs) {
                 collector.collect(&run, sampled.order().eight(*group), lanes(*group));
                 pool.give_back(run);

@@ -105,6 +105,7 @@ impl<'a> Run<'a> {
         self.state.works.clone_from(&self.sampled.works);
         self.state.corrupt_lanes = self.sampled.corrupt_lanes();
         self.begin();
+        // The same trials without the change come first: what fails anyway is not its impact.
         if self.walk_baseline() {
             self.begin();
         }
@@ -146,6 +147,8 @@ impl<'a> Run<'a> {
             self.update_own();
             let alive = super::state::lanes::mask::<LANES>(|lane| self.progress[lane].alive);
             self.settle(alive);
+            // In a single moment only the last one counts: those before it say since when things
+            // fail.
             let seen = super::state::lanes::mask::<LANES>(|lane| {
                 is_timed || self.state.time[lane] >= self.end
             });
@@ -167,6 +170,7 @@ impl<'a> Run<'a> {
         let users = self.users();
         self.state.touch_echoes();
         self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
+        // Retries that a jump leaves behind are load at this very moment.
         if self.note_jumps() {
             self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         }

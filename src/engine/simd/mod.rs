@@ -107,6 +107,7 @@ pub(crate) fn run_task<T: SimdTask>(level: InstructionSet, task: T) -> T::Output
             };
         }
     }
+    // Other architectures have only the portable code.
     let _ = level;
     task.run(Portable)
 }

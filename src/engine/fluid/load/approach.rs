@@ -97,6 +97,7 @@ impl Approach {
         }
         let part = (last.abs() > TELLING).then(|| part_of_the_way(last, gap_before, gap));
         if !pace.is_damped {
+            // Steps go all of the way, or beyond it where what is lost creeps.
             let part = part.filter(|part| pace.leaps && *part > 1.0).unwrap_or(1.0);
             return Step::To((lost + part * gap).clamp(0.0, 1.0));
         }
@@ -104,6 +105,7 @@ impl Approach {
             return Step::To(lost + DAMPING * gap);
         }
         self.narrow(lost, gap);
+        // Where no secant can be told, the last one is the best guess.
         self.part = part.unwrap_or(self.part);
         let to = lost + self.part * gap;
         if !self.width.is_finite() {
@@ -124,11 +126,13 @@ impl Approach {
         self.high_age = self.high_age.saturating_add(1);
         if gap > 0.0 {
             (self.low, self.low_age) = (lost, 0);
+            // More is asked for even here, so the upper end is out of date: other services moved.
             if self.high <= lost {
                 self.high = f64::INFINITY;
             }
         } else {
             (self.high, self.high_age) = (lost, 0);
+            // Less is asked for even here, so the lower end is out of date.
             if self.low >= lost {
                 self.low = f64::NEG_INFINITY;
             }

@@ -109,6 +109,7 @@ impl<'a> StepState<'a, LANES> {
         let enough = |round, moving: u8| round >= LONG && moving.count_ones() <= FEW;
         let (round, moving) = self.rounds(loads, shares_of_users, 0, enough);
         self.active = alive;
+        // What is given up is not taken further alone either.
         if moving == 0 || round == crate::engine::fluid::load::spread::ROUNDS {
             return;
         }
@@ -117,6 +118,8 @@ impl<'a> StepState<'a, LANES> {
             alone.state.touch_all();
             alone.state.sweep();
             let users: Vec<[f64; 1]> = shares_of_users.iter().map(|users| [users[lane]]).collect();
+            // Counting goes on from this round, so that the lane gets the bits it would get side by
+            // side.
             alone.state.rounds(&mut alone.loads, &users, round, |_, _| false);
             for (service, wait) in alone.state.waits.iter().enumerate() {
                 loads.backlog[service][lane] = alone.loads.backlog[service][0];

@@ -147,6 +147,7 @@ impl<const W: usize> StepState<'_, W> {
     }
 
     fn served_by_threads(&self, loads: &Loads<W>, service: &Service, index: usize) -> Lanes<W> {
+        // At a part of its capacity a service has that part of its threads.
         let threads: Lanes<W> = array(|lane| service.concurrency * loads.speed[index][lane]);
         let mut busy: Lanes<W> = [0.0; W];
         let mut hanging: Lanes<W> = [0.0; W];
@@ -162,7 +163,11 @@ impl<const W: usize> StepState<'_, W> {
         array(|lane| {
             let is_stuck = hanging[lane] > 0.0 && loads.stuck[index][lane] >= threads[lane] - SLACK;
             match () {
+                // Threads on which requests hang never come back, and once they are all, none is
+                // served.
                 () if is_stuck => 0.0,
+                // Little's law: at this load so many threads are busy, so all of them are at so
+                // much more.
                 () if busy[lane] > 0.0 => loads.load[index][lane] * threads[lane] / busy[lane],
                 () => f64::INFINITY,
             }
@@ -221,6 +226,8 @@ impl<const W: usize> StepState<'_, W> {
                     for lane in 0..W {
                         let requests = limited.rate * load[lane] * users[lane];
                         if requests > 0.0 {
+                            // Little's law: calls in progress are calls per second times how long
+                            // each takes.
                             in_progress[lane] += requests * times[lane];
                         }
                     }

@@ -158,6 +158,8 @@ fn relative<const W: usize>(excess: &Lanes<W>, traffic: Traffic) -> Lanes<W> {
     if traffic.total <= 0.0 {
         return all(1.0);
     }
+    // What only a fallback calls gets nothing in normal times; its total counts all that could
+    // come.
     let base = if traffic.only_fallback { 0.0 } else { 1.0 };
     array(|lane| base + excess[lane] / traffic.total)
 }
@@ -174,6 +176,7 @@ impl<const W: usize> StepState<'_, W> {
     ) -> (u32, u8) {
         let mut moving = self.active;
         let mut round = first;
+        // A lane that goes on alone still knows that it swings.
         if first == 0 {
             loads.swings = 0;
         }
@@ -212,6 +215,7 @@ impl<const W: usize> StepState<'_, W> {
     /// evaluation order, so this goes backwards.
     #[inline(always)]
     fn spread_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
+        // Loads of services weigh the cohorts by their users, so all of these sums are out of date.
         if loads.users != shares_of_users {
             loads.users = shares_of_users.to_vec();
             loads.service_anew.fill(true);
@@ -338,6 +342,7 @@ impl<const W: usize> StepState<'_, W> {
         Some(array(|lane| {
             let again = flow.retry_share * shares.unanswered(lane);
             let mut sum = 0.0;
+            // The sum of the powers of `again` up to the number of attempts, by Horner's rule.
             for _ in 0..flow.retry_attempts {
                 sum = again * (1.0 + sum);
             }
@@ -387,6 +392,8 @@ impl<const W: usize> StepState<'_, W> {
                 let before = approach.before;
                 match approach.step(old[lane], asked, paces[lane]) {
                     Step::Settled => {}
+                    // It stays where it is, but is looked at again: a jump may move with other
+                    // services.
                     Step::AtJump => {
                         at_jump |= 1 << lane;
                         is_dirty = true;

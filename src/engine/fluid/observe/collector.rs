@@ -82,6 +82,7 @@ impl<'a> Collector<'a> {
     }
 
     fn collect_units(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
+        // A share that is the threshold but for rounding has reached it.
         let (failed, degraded) = (self.plan.failed - SLACK, self.plan.degraded - SLACK);
         for (index, (unit, seen)) in self.outcome.units.iter_mut().zip(&record.units).enumerate() {
             if same(&seen.any, &all(0.0)) && same(&seen.late, &all(0.0)) {
@@ -140,6 +141,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn finish(mut self) -> Outcome {
         self.outcome.dependencies =
             self.dependencies.into_iter().flatten().map(|boxed| *boxed).collect();
+        // They may have been tried in lanes only that do not count.
         self.outcome.dependencies.retain(|dependency| dependency.tried != 0);
         for (service, trials) in (0..).zip(self.anomalies) {
             if trials != Anomalies::default() {

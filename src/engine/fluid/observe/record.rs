@@ -114,6 +114,7 @@ impl Record {
     }
 
     pub(crate) fn clear(&mut self) {
+        // Few units are touched in most trials, so only those are cleared.
         for unit in self.touched.drain(..) {
             self.units[unit as usize] = UNTOUCHED;
         }
@@ -166,6 +167,7 @@ impl Run<'_> {
         if !self.plan.has_delays {
             return all(0.0);
         }
+        // Flows stand behind all other units.
         let flow = unit.checked_sub(self.record.nodes.len() - self.plan.flows.len());
         let nodes = &self.record.nodes[unit];
         let worst = |lane: usize| {
@@ -344,6 +346,7 @@ impl Run<'_> {
         let item = &self.plan.flows[flow];
         if item.retry_attempts == 0 {
             let [_, failing, corrupt] = self.charged(flow, lane);
+            // Wrong answers may take the place of none, and then grow by more than all losses do.
             return [failing, corrupt.min(failing)];
         }
         let unanswered = self.node_share(item.node, lane, Shares::unanswered);
@@ -376,6 +379,8 @@ impl Run<'_> {
                         && pending_restart.service as usize == service
                         && time < pending_restart.at
                 });
+                // Overload that outlives its cause: nothing waits for a restart, and it is not
+                // there without the change as well.
                 course.ended_at.is_finite()
                     && time >= course.repair_at
                     && !is_held

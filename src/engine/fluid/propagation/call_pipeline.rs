@@ -92,6 +92,8 @@ impl<const W: usize> StepState<'_, W> {
         let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
         members
             && !self.is_led_around(call)
+            // A cache that fails loses nothing while what it covers is ok, but it lets more load
+            // through.
             && (!self.plan.has_load
                 || call
                     .cache()
@@ -215,6 +217,7 @@ impl<const W: usize> StepState<'_, W> {
             shares.corrupt = all(0.0);
         }
         let mut factor = all(1.0);
+        // Waiting is counted by attempts, so this is the share of one, before retries lower it.
         let failing = shares.down;
         if call.retries > 0 {
             factor = retry(call, &mut shares);
@@ -241,6 +244,7 @@ impl<const W: usize> StepState<'_, W> {
                 if cache.keeps_out_corrupt() {
                     shares.corrupt[lane] *= rest;
                 }
+                // At a hit ratio of 100% no traffic is normal, so there is nothing to relate to.
                 if cache.hit_ratio < 1.0 {
                     factor[lane] *= rest / (1.0 - cache.hit_ratio);
                 }
@@ -258,6 +262,7 @@ impl<const W: usize> StepState<'_, W> {
                 }
             }
             let known = &mut self.cohorts[cohort].traffic[member as usize];
+            // Lanes that are not computed keep what they had.
             *known = choose_lanes(self.active, &factor, known);
         }
         shares
@@ -374,6 +379,7 @@ impl<const W: usize> StepState<'_, W> {
             let raw = self.cohorts[cohort].shares[node as usize];
             return self.holds(node, &raw, limit, cohort);
         }
+        // An `any_of` has no node that says since when it fails, so its shares are kept by call.
         let entry = call.buffer_slot() as usize;
         let known = &mut self.cohorts[cohort].entries[entry];
         *known = choose(self.active, shares, known);
@@ -418,6 +424,7 @@ impl<const W: usize> StepState<'_, W> {
             );
             shares.degraded[lane] += failed * (1.0 - instead.failing(lane));
             shares.corrupt[lane] += corrupt;
+            // A caller that waits only so long gives up on a fallback that hangs.
             if call.has_deadline {
                 shares.down[lane] = down + slow;
             } else {
@@ -502,6 +509,7 @@ impl<const W: usize> StepState<'_, W> {
             let lost = lost.min(answered);
             if lost > 0.0 {
                 let left = 1.0 - lost / answered;
+                // Right, wrong and incomplete answers are late alike, so each loses the same part.
                 shares.corrupt[lane] *= left;
                 shares.degraded[lane] *= left;
                 shares.down[lane] += lost;
@@ -546,6 +554,7 @@ impl<const W: usize> StepState<'_, W> {
             };
             let (failed, made) = attempts.finish(&mut calls[lane]);
             *is_delayed = true;
+            // A limit on all attempts together leaves fewer of them than the sum of powers says.
             if call.waits_in_all().is_finite() && !is_open {
                 for share in [&mut shares.slow, &mut shares.corrupt, &mut shares.degraded] {
                     share[lane] *= made / factor[lane];
@@ -590,6 +599,7 @@ impl<const W: usize> StepState<'_, W> {
                 times[lane] += waits.answered.mean() + waits.failed.mean();
             }
             if shares.slow[lane] > 0.0 {
+                // What hangs is in progress for ever, so that no finite limit is enough.
                 times[lane] = f64::INFINITY;
             }
             let refused = 1.0 - admitted[lane];
@@ -699,6 +709,8 @@ impl<const W: usize> StepState<'_, W> {
             if once <= 0.0 {
                 continue;
             }
+            // A request waits if any of its calls does, and longer so that the mean is that of all
+            // calls.
             let some = 1.0 - libm::pow(1.0 - once, times);
             let mut list = List::NONE;
             for piece in answered.as_slice() {
@@ -748,9 +760,11 @@ fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
         let open = call.breaker && p >= BREAKER_OPENS - SLACK;
         let retries = if open { 0.0 } else { retries_per_call(p, call.retries).min(budget) };
         attempts[lane] = 1.0 + retries;
+        // Whatever is not down ends the attempts, so each attempt adds its share.
         shares.slow[lane] *= attempts[lane];
         shares.corrupt[lane] *= attempts[lane];
         shares.degraded[lane] *= attempts[lane];
+        // Without a budget this is p^(n+1), since R (1 - p) = p - p^(n+1).
         shares.down[lane] = (p - retries * (1.0 - p)).max(0.0);
     }
     attempts
@@ -782,6 +796,7 @@ fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
             degraded += member.degraded[lane];
             up += 1.0 - member.slow[lane] - member.down[lane];
         }
+        // Requests go to members that are not down, and hit slow ones by chance.
         let hangs = if not_down > 0.0 { (1.0 - all_down) * slow / not_down } else { 0.0 };
         let fails = (too_few[lane] - hangs).max(0.0);
         let answered = (1.0 - hangs - fails).max(0.0);
@@ -823,10 +838,12 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
     let mut uncertain = 0;
     for member in members {
         let lost: Lanes<W> = array(|lane| member.unanswered(lane).min(1.0));
+        // Members that are up were counted above; those that are lost change nothing.
         if lost.iter().all(|lost| *lost == 0.0) || lost.iter().all(|lost| *lost == 1.0) {
             continue;
         }
         uncertain += 1;
+        // From the top down, as each term needs the one below it from before this member.
         for count in (0..needs.min(uncertain + 1)).rev() {
             for lane in 0..W {
                 let one_more =
@@ -858,6 +875,7 @@ fn moved_traffic<const W: usize>(
         // What is left of shares by rounding is not something that is up.
         if up[lane] > SLACK {
             let own = 1.0 - members[index].unanswered(lane);
+            // A member gets all requests at the most; `needs` of `count` of them are normal.
             moved[lane] = (count * own / up[lane]).min(count / f64::from(needs));
         }
     }

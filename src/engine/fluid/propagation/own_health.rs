@@ -56,6 +56,7 @@ impl Run<'_> {
             for cohort in 0..self.state.cohorts.len() {
                 let (left, sends) = self.own_left(node, cohort);
                 let of_cohort = &mut self.state.cohorts[cohort];
+                // Places in `own` are in the order of `affected`.
                 if of_cohort.own[index] != left || !same(&of_cohort.own_sends[index], &sends) {
                     (of_cohort.own[index], of_cohort.own_sends[index]) = (left, sends);
                     self.state.touch(node);
@@ -108,6 +109,7 @@ impl Run<'_> {
             for lane in 0..LANES {
                 let [first, second] = match self.target_severity(target, lane) {
                     None => [0.0; 2],
+                    // A rollback that made it worse hits whoever comes, exposed or not.
                     Some(severity) if self.progress[lane].worsened => [severity; 2],
                     Some(severity) => {
                         let severities = self.severities(target, severity, lane);
@@ -125,6 +127,7 @@ impl Run<'_> {
     /// Returns the share of requests of each cohort that a target fails where they meet it.
     fn severities(&self, target: usize, severity: f64, lane: usize) -> [f64; 2] {
         if self.splits_requests && self.plan.targets[target].of_requests {
+            // All requests that fail are in the first cohort, so they are a larger part of it.
             [(severity / self.sampled.bad_requests[lane]).min(1.0), 0.0]
         } else {
             [severity; 2]
@@ -164,6 +167,7 @@ impl Run<'_> {
             (course.ended_at, course.repair_at)
         };
         if ended.is_finite() {
+            // Wrong data outlive their cause until they are repaired.
             let outlives = broken.mode[lane] == Mode::Corrupt
                 && time < repaired
                 && !(course.worsened && by_itself.is_finite());
@@ -198,6 +202,7 @@ impl Run<'_> {
                 self.domains_now[domain as usize] |= mask::<LANES>(|lane| shares[lane] > 0.0);
             }
         }
+        // Outer domains come first in this order, so each takes over one that is complete.
         for domain in &self.plan.domain_order {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
@@ -227,6 +232,7 @@ impl Run<'_> {
             left.apply_down(&ones(down));
         }
         let held = self.pending_restarts.iter().filter(|held| held.service as usize == service);
+        // Those that crashed have a floor instead, so that what they keep does not count twice.
         for held in held.filter(|held| !held.crashed) {
             if self.state.time[held.lane] < held.at {
                 let mut shares = Shares::OK;
@@ -292,6 +298,7 @@ impl Run<'_> {
         }
         let replicas = f64::from(item.replicas);
         let up = (self.replicas_left(service as usize)[lane] - share) * replicas;
+        // Shares of replicas are fractions, so the product is whole only but for rounding.
         up < f64::from(self.plan.services[service as usize].needs) - 1e-6
     }
 
@@ -352,6 +359,7 @@ impl Run<'_> {
         now.clear();
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
+                // Without a stated utilization nothing is ever overloaded.
                 now.push((all(f64::INFINITY), 0));
                 continue;
             }

@@ -120,6 +120,7 @@ impl<const W: usize> Cohort<W> {
 
     fn reset(&mut self, index_of_plan: &PlanIndex) {
         for (shares, quiet) in self.shares.iter_mut().zip(&mut self.quiet) {
+            // Quiet nodes are ok as they are, and most nodes are quiet.
             if !std::mem::replace(quiet, true) {
                 *shares = Shares::OK;
             }
@@ -342,6 +343,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             for limits in &self.index_of_plan.limits {
                 let since = *item.failing_since(limits.watched);
                 let steps = next..next + limits.after.len();
+                // Where nothing fails and nothing has expired, no limit can be passed.
                 if same(&since, &all(f64::INFINITY))
                     && item.expired[steps.clone()].iter().all(|expired| *expired == 0)
                 {
@@ -584,6 +586,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     #[inline(always)]
     fn note_quiet(&mut self, index: u32, cohort: usize) {
         let call = &self.plan.calls[index as usize];
+        // A quiet call is not evaluated, so what its buffer remembers is cleared here.
         if call.buffer_slot() != NONE {
             self.cohorts[cohort].entries[call.buffer_slot() as usize] = Shares::OK;
         }
@@ -626,6 +629,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
     /// a trial's figures do not depend on its neighbours. In some lanes any order leads there.
     fn cycle(&mut self, nodes: Range<u32>, cohort: usize, in_any_order: u8) {
+        // A cycle always starts again from all-ok, so only the end shows what has changed.
         let before: Vec<Shares<W>> =
             nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
         let active = self.active;

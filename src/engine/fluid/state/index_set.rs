@@ -19,6 +19,7 @@ impl IndexSet {
     /// Marks all, or none.
     pub(crate) fn fill(&mut self, marked: bool) {
         self.words.fill(if marked { u64::MAX } else { 0 });
+        // No bit beyond the count may be set, or a search would find it.
         let rest = self.count % 64;
         if marked && rest > 0 {
             *self.words.last_mut().expect("there is a rest") = (1 << rest) - 1;
@@ -69,6 +70,7 @@ impl IndexSet {
     pub(crate) fn last_before(&self, other: &Self, index: usize) -> Option<usize> {
         let mut at = index / 64;
         let below = (1_u64 << (index % 64)) - 1;
+        // A search may begin behind the last word.
         let both = |at: usize| self.words.get(at).map_or(0, |word| word | other.words[at]);
         let mut word = both(at) & below;
         while word == 0 {

@@ -136,6 +136,7 @@ impl<const W: usize> SurvivalProducts<W> {
         let mut left = [all(0.0); 4];
         for lane in 0..W {
             let not_slow = 1.0 - shares.slow[lane];
+            // Rounding may leave a little less than nothing.
             let nor_down = (not_slow - shares.down[lane]).max(0.0);
             let nor_corrupt = (nor_down - shares.corrupt[lane]).max(0.0);
             left[0][lane] = not_slow;

@@ -103,6 +103,7 @@ fn draw_process(
     }
     for number in 1..=OUTAGES_MAX {
         let uniform = eight.uniform(process.gap_keys.numbered(number), lane);
+        // Gaps are exponential: this is the inverse of their distribution.
         time += -libm::log(uniform) / rate;
         if time >= horizon {
             return;

@@ -83,6 +83,7 @@ struct Rows<T> {
 impl<T> Rows<T> {
     /// From pairs of row and entry.
     fn new(rows: usize, mut pairs: Vec<(u32, T)>) -> Self {
+        // Stable, so that the entries of a row are added up in the order in which they came.
         pairs.sort_by_key(|(row, _)| *row);
         let mut starts = vec![0_u32; rows + 1];
         for (row, _) in &pairs {
@@ -228,6 +229,7 @@ fn timeouts(plan: &Plan) -> Rows<f64> {
             pairs.extend(plan.members_of(call).iter().map(|member| (member.node, call.timeout)));
         }
     }
+    // In rising order, so that the shortest timeout is the first.
     pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     pairs.dedup();
     Rows::new(plan.nodes.len(), pairs)
@@ -286,6 +288,7 @@ fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
     let nodes = nodes.map(|(node, (mut after, mut by))| {
         after.sort_by(f64::total_cmp);
         after.dedup();
+        // Callers came in rising order, so equal ones are neighbours.
         by.dedup();
         Limits { watched: Watched::Node(node), after, by }
     });
@@ -304,6 +307,8 @@ fn services_in_domains(plan: &Plan) -> Vec<Vec<u32>> {
         for mut domain in item.domains.iter().copied().chain(of_replicas) {
             while domain != NONE {
                 let services = &mut services_in[domain as usize];
+                // Services come in rising order: one that is here already is in all outer domains,
+                // too.
                 if services.last() == Some(&service) {
                     break;
                 }

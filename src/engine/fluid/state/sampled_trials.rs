@@ -308,6 +308,7 @@ impl SampledTrials {
     fn take_delays(&mut self, plan: &Plan, eight: Eight<'_>) {
         let Some(schedule) = &plan.schedule else { return };
         let delays = |what, delay: Lognormal| {
+            // Draws are addressed, so leaving one out changes no other.
             if delay.sigma == 0.0 {
                 return all(delay.median);
             }

@@ -51,6 +51,7 @@ impl Baseline {
     /// Goes to the step that holds at a time.
     pub(crate) fn advance(&mut self, progress: &mut TrialProgress, lane: usize, time: f64) {
         while self.steps.get(progress.base_step + 1).is_some_and(|next| next.from[lane] <= time) {
+            // Lanes are at steps of their own, so only this lane's bits change.
             for (unit, _) in &self.steps[progress.base_step].units {
                 let now = &mut self.now[*unit as usize];
                 *now = now.map(|lanes| lanes & !(1 << lane));
@@ -91,6 +92,7 @@ impl Baseline {
 
     /// Whether a node that a restart waits for is failed anyway.
     pub(crate) fn start_failed(&self, node: u32, lane: usize, run: &Run<'_>) -> bool {
+        // Start nodes come out of a set, so they are in rising order.
         let index = run.index_of_plan.start_nodes.binary_search(&node);
         let step = self.steps.get(run.progress[lane].base_step);
         index.ok().zip(step).is_some_and(|(index, step)| has(step.start_failed[index], lane))

@@ -115,6 +115,7 @@ impl Run<'_> {
             }
         }
         for target in 0..self.evidence.targets.len() {
+            // Where the rate is not known nothing is counted; no gate asks for it then.
             let rate = plan.target_rate(target).unwrap_or(0.0);
             let failing = self.failing_share_of_target(target, lane)[1];
             self.evidence.targets[target].per_second[lane] = rate * failing;
@@ -130,6 +131,7 @@ impl Run<'_> {
         for (alert, counts) in schedule.alerts.iter().zip(&self.evidence.alerts) {
             for level in (0..2).filter(|level| alert.failures > 0.0 && !runs[*level]) {
                 let until = counts[level].time_until(alert.failures, lane, time);
+                // What has enough already is noticed at this moment, not at a later one.
                 if until > 0.0 {
                     next = next.min(time + until);
                 }
@@ -212,6 +214,7 @@ fn chance_of_at_least(least: u32, mean: f64) -> f64 {
     let is_below = mean >= least;
     let mut number = if is_below { least - 1.0 } else { least };
     let (mut part, mut sum) = (term(number), 0.0);
+    // Smaller terms no longer change the last bit of the sum.
     while part > sum * 1e-17 && number >= 0.0 {
         sum += part;
         part *= if is_below { number / mean } else { mean / (number + 1.0) };

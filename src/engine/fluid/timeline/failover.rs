@@ -54,6 +54,7 @@ impl Run<'_> {
                     item.failing[lane] += lost;
                     item.until[lane] = time + lasts;
                 }
+                // What is up again does not fail, whether callers know of it or not.
                 item.failing[lane] = item.failing[lane].min(1.0 - up[lane]).max(0.0);
                 item.up[lane] = up[lane];
             }

@@ -157,6 +157,7 @@ impl Run<'_> {
             return;
         }
         let (plan, time) = (self.plan, self.state.time[lane]);
+        // Operators act because of the change; automations act without it as well.
         while !self.progress[lane].without_change
             && let Some(action) = plan.interventions.actions.get(self.interventions.next[lane])
             && action.at <= time
@@ -195,6 +196,7 @@ impl Run<'_> {
                 .nodes_of(rule.watches)
                 .map(|node| self.failing_share(node, lane))
                 .fold(0.0, f64::max);
+            // It acts through its own service, which must be there for that.
             let is_able = self.interventions.off[rule.service as usize][lane] < 1.0
                 && !self.is_failed(rule.service, lane);
             let state = &mut self.interventions.rules[index][lane];
@@ -293,6 +295,7 @@ impl Run<'_> {
                 InterventionKind::Shed => self.interventions.turned_away[index][lane] = 0.0,
                 InterventionKind::RemoveCapacity => {
                     let left = self.interventions.taken[index][lane] - done;
+                    // Shares that were added up come back to 0 only but for rounding.
                     self.interventions.taken[index][lane] = if left > SLACK { left } else { 0.0 };
                 }
                 InterventionKind::AddCapacity => {

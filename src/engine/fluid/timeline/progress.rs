@@ -175,6 +175,7 @@ impl Run<'_> {
         } else if time >= self.progress[lane].fades[1] {
             self.end(lane, time, schedule, false);
         } else if time >= self.progress[lane].rollback_at {
+            // It happens once, whatever comes of it.
             self.progress[lane].rollback_at = NEVER;
             if has(self.sampled.rollback_worsens, lane) {
                 self.progress[lane].worsened = true;
@@ -204,6 +205,7 @@ impl Run<'_> {
     }
 
     fn gates_and_stages(&mut self, lane: usize, time: f64, schedule: &Schedule) {
+        // Several stages may end at one moment: a bake may be 0.
         while !self.progress[lane].is_detected() && time >= self.progress[lane].stage_end {
             let course = &mut self.progress[lane];
             let stage = course.stage;
@@ -269,6 +271,7 @@ impl Run<'_> {
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= item.min_exposure {
                 let onset = self.sampled.targets[target].onset[lane];
+                // In a single moment the onset is over.
                 *from = if self.plan.schedule.is_some() { time + onset } else { time };
             }
         }
@@ -349,6 +352,7 @@ impl Run<'_> {
             }
         }
         due(self.interventions.next_time(self.plan, lane, course.without_change));
+        // What is behind is part of the present moment, so only what is ahead counts.
         let mut later = |at: f64| {
             if at > time {
                 next = next.min(at);

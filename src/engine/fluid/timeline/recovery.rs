@@ -50,10 +50,12 @@ impl Run<'_> {
         }
         for service in &self.index_of_plan.crashing {
             if let Some(node) = self.crashed_node(*service, lane) {
+                // What a target broke keeps what that target does to it, and no crash beside it.
                 let hold = || self.hold_crash(*service, node, lane);
                 restarting.entry(*service).or_insert_with(hold);
             }
         }
+        // Only after the above: until it is set, a worsened target counts as down.
         self.progress[lane].ended_at = time;
         self.hold_all(restarting, lane, time);
     }

@@ -95,6 +95,7 @@ impl Run<'_> {
             let rates: Lanes = array(|lane| {
                 let growth = self.loads.growth(service, index, lane);
                 let working = self.loads.working(service, index, lane);
+                // The wait is the backlog over the work done in a second.
                 if growth != 0.0 && working > 0.0 { growth / working } else { 0.0 }
             });
             if same(&self.state.wait_rates[index], &rates) {
@@ -146,6 +147,7 @@ impl Run<'_> {
                 let longest = self.loads.longest(service, index, lane);
                 let backlog = &mut self.loads.backlog[index][lane];
                 let after = *backlog + growth * duration;
+                // Exactly 0, or it would be about to run empty again and again.
                 *backlog = if after <= SLACK { 0.0 } else { after.min(longest) };
                 self.loads.dirty.mark(index);
             }
@@ -158,6 +160,7 @@ impl Run<'_> {
                 let stuck = &mut self.loads.stuck[index][lane];
                 let after = if hanging > 0.0 { *stuck + hanging * duration } else { 0.0 };
                 let threads = service.concurrency * self.loads.speed[index][lane];
+                // Rounding must not leave a thread that is never taken.
                 let capped = if after >= threads - 1e-6 * threads { threads } else { after };
                 *stuck = capped;
                 is_waiting |= hanging > 0.0;
