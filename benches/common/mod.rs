@@ -77,6 +77,8 @@ pub fn hard(on: u32) -> Dependency {
         propagation: Share::ONE,
         phase: Phase::Serve,
         evidence: None,
+        mode: None,
+        failover: None,
         never_soft: false,
         no_fallback: false,
         source: None,
@@ -169,8 +171,12 @@ fn protected(on: u32, numbers: &mut Numbers) -> Dependency {
         item.retry_budget = numbers.chance(0.5).then(|| share(0.2));
     }
     if numbers.chance(0.05) {
-        item.cache =
-            Some(Cache { ttl: Some(seconds(600.0)), hit_ratio: share(0.9), service: None });
+        item.cache = Some(Cache {
+            ttl: Some(seconds(600.0)),
+            hit_ratio: share(0.9),
+            service: None,
+            refill: None,
+        });
     }
     if numbers.chance(0.3) {
         item.propagation = share(0.9);
@@ -212,6 +218,7 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
                 stage(1.0, None, 0.0),
             ],
             strategy: None,
+            replacing: None,
         }),
         detection: Some(Detection {
             alert_threshold: Some(share(0.01)),

@@ -8,10 +8,12 @@ use super::key::Key;
 use super::order::{self, Component};
 use super::plan::{
     Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Guards, Lognormal, Member,
-    NONE, Node, Plan, Replica, Service, StartNeed, Traffic,
+    NONE, Node, Plan, Refill, Replica, Service, StartNeed, Traffic,
 };
 use crate::model::change::Routing;
-use crate::model::topology::{self as model, CallKind, Caller, NodeRef, Phase, Queue, WhenFull};
+use crate::model::topology::{
+    self as model, CallKind, Caller, MemberMode, NodeRef, Phase, Queue, WhenFull,
+};
 use crate::model::units::Utilization;
 use crate::model::{Seconds, Share, Topology, defaults};
 
@@ -42,6 +44,8 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         outages: Vec::new(),
         targets: Vec::new(),
         bulkheads: Vec::new(),
+        consumers: Vec::new(),
+        refills: Vec::new(),
         failing_targets_call: topology.failing_targets_call,
         unknown_pools: Vec::new(),
         rotate_targets: false,
@@ -58,6 +62,7 @@ pub(super) fn compile(topology: &Topology) -> Plan {
     add_flows(&mut plan, topology, &written, &place);
     // Last, since a guard marks nodes that may come after its own.
     mark_waiting(&mut plan);
+    add_refills(&mut plan, topology);
     plan.has_background = plan.services.iter().any(|service| service.unavailability > 0.0)
         || plan.domains.iter().any(|domain| domain.unavailability > 0.0)
         || plan.replicas.iter().any(|replica| replica.unavailability > 0.0);
@@ -300,10 +305,12 @@ fn add_call(
         ttl: cache.ttl.map_or(f64::INFINITY, Seconds::get),
         hit_ratio: cache.hit_ratio.get(),
         node: cache.service.map_or(NONE, |service| node(NodeRef { service, endpoint: None })),
+        refill: NONE,
     });
     let buffer = item.buffer.map(|buffer| Buffer {
         holds: buffer.holds.get(),
         drops: buffer.when_full == WhenFull::Drop,
+        consumer: NONE,
     });
     let fallback = match item.fallback.map(|fallback| fallback.on) {
         None => Fallback::None,
@@ -315,6 +322,9 @@ fn add_call(
         waits_in_all: item.waits_in_all().map_or(f64::INFINITY, Seconds::get),
         max_in_flight: item.max_in_flight.map_or(f64::INFINITY, f64::from),
         is_parallel: item.parallel,
+        mode: item.mode,
+        failover: item.failover.map_or(0.0, Seconds::get),
+        active_slot: NONE,
         cache,
         buffer,
         fallback,
@@ -326,6 +336,7 @@ fn add_call(
         || guards.waits_in_all.is_finite()
         || guards.max_in_flight.is_finite()
         || guards.is_parallel
+        || guards.mode.is_some()
         || guards.cache.is_some()
         || guards.buffer.is_some()
         || guards.fallback != Fallback::None;
@@ -340,6 +351,7 @@ fn add_call(
         has_deadline,
         timeout,
         is_waited_for: matches!(item.kind, None | Some(CallKind::Sync)),
+        is_async: item.is_async(),
         breaker,
         validates: item.validates == Some(true),
         retries: item.retries.unwrap_or(0),
@@ -487,20 +499,54 @@ fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u
             rate: flow.rate.map_or(f64::NAN, super::super::model::units::Rate::get),
             retry_share: flow.retry_by_users.map_or(0.0, |retries| retries.share.get()),
             retry_attempts: flow.retry_by_users.map_or(0, |retries| retries.attempts),
+            retry_after: (flow.retry_by_users)
+                .and_then(|retries| retries.after)
+                .map_or(0.0, Seconds::get),
             patience: flow.patience.unwrap_or(defaults::PATIENCE).get(),
             promised: flow
                 .objective
                 .and_then(|objective| objective.latency)
                 .map_or(f64::INFINITY, Seconds::get),
             latency: Lognormal::default(),
+            messages: Vec::new(),
         });
         observe(plan, node);
     }
 }
 
+/// Numbers the caches that come back cold, for each dependency and member.
+fn add_refills(plan: &mut Plan, topology: &Topology) {
+    let refills: Vec<Option<f64>> = topology
+        .declared_dependencies()
+        .map(|(_, item)| item.cache.and_then(|cache| cache.refill).map(Seconds::get))
+        .collect();
+    let mut first = vec![NONE; refills.len()];
+    for node in 0..plan.nodes.len() {
+        let service = plan.nodes[node].service;
+        for call in plan.nodes[node].calls.clone() {
+            let item = &mut plan.calls[call as usize];
+            let dependency = item.dependency as usize;
+            let Some(half) = refills[dependency] else { continue };
+            let (members, place) = (item.members.len(), &mut first[dependency]);
+            let guards = item.guards.as_mut().expect("a call with a cache has guards");
+            let cache = guards.cache.as_mut().expect("it refills");
+            if *place == NONE {
+                *place = plan.refills.len() as u32;
+                let (cache, hit_ratio) = (cache.node, cache.hit_ratio);
+                let new = Refill { service, cache, half, hit_ratio, callers: Vec::new() };
+                plan.refills.resize(plan.refills.len() + members, new);
+            }
+            cache.refill = *place;
+            for refill in &mut plan.refills[*place as usize..*place as usize + members] {
+                refill.callers.push(node as u32);
+            }
+        }
+    }
+}
+
 /// Notes which nodes and calls are watched for how long they have been failing.
 fn mark_waiting(plan: &mut Plan) {
-    let mut buffer_slot = 0;
+    let (mut buffer_slot, mut active_slot) = (0, 0);
     for node in 0..plan.nodes.len() {
         for call in plan.nodes[node].calls.clone() {
             let item = &mut plan.calls[call as usize];
@@ -515,7 +561,14 @@ fn mark_waiting(plan: &mut Plan) {
                 guards.buffer_slot = buffer_slot;
                 buffer_slot += 1;
             }
-            if !has_ttl && !has_buffer {
+            if item.mode() == Some(MemberMode::Failover)
+                && let Some(guards) = &mut item.guards
+            {
+                guards.active_slot = active_slot;
+                active_slot += 1;
+            }
+            let learns = item.failover() > 0.0;
+            if !has_ttl && !has_buffer && !learns {
                 continue;
             }
             let members = item.members.clone();

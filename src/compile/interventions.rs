@@ -98,6 +98,7 @@ pub enum InterventionKind {
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<ScheduledIntervention> =
         change.actions.iter().flat_map(|action| scheduled(plan, action)).collect();
+    actions.extend(replaced_instances(plan, topology, change));
     // Equal times keep the order written.
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
@@ -110,6 +111,39 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let rules: Vec<AutomationRule> =
         rules.map(|(service, rule)| automation_rule(plan, service, rule)).collect();
     plan.interventions = Interventions { actions, automations: rules };
+}
+
+/// Returns the capacity that rolling updates take away while they replace instances, and give back.
+fn replaced_instances(
+    plan: &Plan,
+    topology: &Topology,
+    change: &Change,
+) -> Vec<ScheduledIntervention> {
+    let mut all = Vec::new();
+    let mut services: Vec<u32> = Vec::new();
+    for (target, item) in change.targets.iter().zip(&plan.targets) {
+        let (Hit::Service(service) | Hit::Endpoint { service, .. }) = item.hit else { continue };
+        let rollout = target.rollout.as_ref().or(change.rollout.as_ref());
+        let Some(replacing) = rollout.and_then(|rollout| rollout.replacing) else { continue };
+        // Endpoints of a service are replaced together.
+        if services.contains(&service) {
+            continue;
+        }
+        services.push(service);
+        let replicas = topology.services[service as usize].replicas.as_ref();
+        let intervention = Intervention {
+            kind: InterventionKind::RemoveCapacity,
+            services: vec![service],
+            caller: NONE,
+            share: replacing.away(replicas.map(|replicas| replicas.count)),
+            drained: false,
+        };
+        let (at, ends) = (0.0, replacing.lasts.get());
+        let began = ScheduledIntervention { at, undoes: None, intervention };
+        let undone = ScheduledIntervention { at: ends, undoes: Some(at), ..began.clone() };
+        all.extend([began, undone].into_iter().filter(|item| item.intervention.share > 0.0));
+    }
+    all
 }
 
 fn never_taken_back(schedule: &mut Schedule) {

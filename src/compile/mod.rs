@@ -7,6 +7,7 @@ mod alerts;
 mod graph;
 pub mod interventions;
 pub mod key;
+mod messages;
 mod order;
 mod outages;
 pub mod plan;
@@ -34,5 +35,6 @@ pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     alerts::add(&mut plan, change);
     // Last: waits depend on targets and on traffic.
     waits::add(&mut plan, topology.unknown_pools);
+    messages::add(&mut plan);
     plan
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::interventions::Interventions;
 use super::key::Key;
 use crate::model::change::Routing;
+use crate::model::topology::MemberMode;
 
 /// No such node, service or entry.
 pub const NONE: u32 = u32::MAX;
@@ -47,6 +48,10 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Limits on how many calls of a dependency are in progress.
     pub bulkheads: Vec<Bulkhead>,
+    /// Caches that come back cold after they were lost, those of a dependency in a row.
+    pub refills: Vec<Refill>,
+    /// Nodes that take messages out of buffers at their own pace.
+    pub consumers: Vec<Consumer>,
     /// Whether targets that fail every request have made their own calls before.
     pub failing_targets_call: bool,
     /// Pools of which nobody can tell how much of them is in use in normal times, in their order.
@@ -129,6 +134,8 @@ pub struct Call {
     pub timeout: f64,
     /// Whether the caller waits for the answer at all.
     pub is_waited_for: bool,
+    /// Whether what it sends are messages.
+    pub is_async: bool,
     /// Has a breaker: no retries when half of the calls fail.
     pub breaker: bool,
     /// Notices wrong answers.
@@ -156,6 +163,12 @@ pub struct Guards {
     pub max_in_flight: f64,
     /// Whether it is made beside the other calls, instead of after them.
     pub is_parallel: bool,
+    /// How it finds the members of an `any_of`; `None` = each call finds one that is up.
+    pub mode: Option<MemberMode>,
+    /// For how many seconds it goes on calling a member that fails.
+    pub failover: f64,
+    /// Its number among the calls that go to one member at a time; [`NONE`] for all others.
+    pub active_slot: u32,
     /// Answers kept.
     pub cache: Option<Cache>,
     /// A queue.
@@ -191,6 +204,24 @@ impl Call {
     #[inline]
     pub fn is_parallel(&self) -> bool {
         self.guards.as_ref().is_some_and(|guards| guards.is_parallel)
+    }
+
+    /// How it finds the members of an `any_of`; `None` = each call finds one that is up.
+    #[inline]
+    pub fn mode(&self) -> Option<MemberMode> {
+        self.guards.as_ref().and_then(|guards| guards.mode)
+    }
+
+    /// For how many seconds it goes on calling a member that fails.
+    #[inline]
+    pub fn failover(&self) -> f64 {
+        self.guards.as_ref().map_or(0.0, |guards| guards.failover)
+    }
+
+    /// Returns its number among the calls that go to one member at a time; [`NONE`] for all others.
+    #[inline]
+    pub fn active_slot(&self) -> u32 {
+        self.guards.as_ref().map_or(NONE, |guards| guards.active_slot)
     }
 
     /// Answers kept.
@@ -238,6 +269,8 @@ pub struct Cache {
     pub hit_ratio: f64,
     /// The node of the service that holds them, or [`NONE`].
     pub node: u32,
+    /// Its first member's number in [`Plan::refills`]; [`NONE`] where it comes back full after it was lost.
+    pub refill: u32,
 }
 
 impl Cache {
@@ -256,6 +289,9 @@ pub struct Buffer {
     pub holds: f64,
     /// Whether it then loses what comes, rather than blocking.
     pub drops: bool,
+    /// The node behind it in [`Plan::consumers`] that empties it at its own pace; [`NONE`] where that
+    /// pace is not known, so that it fills while the dependency is failing and is empty at once afterwards.
+    pub consumer: u32,
 }
 
 /// Fallback of a call that fails fast.
@@ -420,15 +456,25 @@ pub struct Flow {
     pub retry_share: f64,
     /// How often at most.
     pub retry_attempts: u32,
+    /// Seconds that they think before each of these attempts, on average; 0 where they do not.
+    pub retry_after: f64,
     /// Seconds after which a customer gives an order up.
     pub patience: f64,
     /// Seconds within which an order is to be done; infinite where nothing is promised.
     pub promised: f64,
     /// How long an order takes in normal times; a median of 0 = not known.
     pub latency: Lognormal,
+    /// The consumers in [`Plan::consumers`] that orders lead to, each with the share of orders that do;
+    /// empty where nothing is promised.
+    pub messages: Vec<(u32, f64)>,
 }
 
 impl Flow {
+    /// Whether customers think before they try again.
+    pub fn thinks(&self) -> bool {
+        self.retry_after > 0.0 && self.retry_attempts > 0
+    }
+
     /// Returns the share of orders that are lost, and of those the share that goes wrong unnoticed,
     /// while this share of attempts gets no answer and this share a wrong one.
     ///
@@ -516,6 +562,64 @@ pub struct Bulkhead {
     pub limit: f64,
     /// Its calls.
     pub calls: Vec<LimitedCall>,
+}
+
+/// A cache that comes back cold after it was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refill {
+    /// The service that makes the calls; [`NONE`] for a flow.
+    pub service: u32,
+    /// The node of the service that holds it; [`NONE`] where its caller does.
+    pub cache: u32,
+    /// Seconds after which it answers half of what it did, if all misses are answered.
+    pub half: f64,
+    /// The share of calls that it answers.
+    pub hit_ratio: f64,
+    /// The nodes that make the calls.
+    pub callers: Vec<u32>,
+}
+
+impl Refill {
+    /// Returns the share of its usual answers that a cache gives which has been refilled for so many
+    /// seconds: in steps, each at its middle.
+    pub fn warm_share(&self, refilled: f64) -> f64 {
+        if refilled.is_infinite() {
+            return 1.0;
+        }
+        let step = self.step(refilled);
+        let missing = libm::exp2(-(step + 0.5) / REFILL_STEPS);
+        let others = if self.hit_ratio < 1.0 { 1.0 - self.hit_ratio } else { 1.0 };
+        if missing * self.hit_ratio <= REFILLED * others { 1.0 } else { 1.0 - missing }
+    }
+
+    /// Returns the number of the step that a cache has come to.
+    fn step(&self, refilled: f64) -> f64 {
+        // A boundary was computed by a power: allow for its rounding.
+        (REFILL_STEPS * libm::log2(1.0 + refilled / self.half) + 1e-6).floor()
+    }
+
+    /// Returns for how many seconds it will have been refilled at the next step.
+    pub fn next_step(&self, refilled: f64) -> f64 {
+        self.half * (libm::exp2((self.step(refilled) + 1.0) / REFILL_STEPS) - 1.0)
+    }
+}
+
+/// How often the refilling of a cache is looked at until half of what is missing is there.
+const REFILL_STEPS: f64 = 8.0;
+/// A cache is full again once what it misses beyond the usual is this part of what it usually misses.
+const REFILLED: f64 = 0.01;
+
+/// A node that takes messages out of buffers at its own pace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Consumer {
+    /// The node.
+    pub node: u32,
+    /// Its service, which states its utilization.
+    pub service: u32,
+    /// How much the largest of its buffers holds, in seconds of normal traffic.
+    pub holds: f64,
+    /// How much must wait for something to change: buffers are full, or orders are late; in order.
+    pub levels: Vec<f64>,
 }
 
 /// A pool whose normal use is not known, because a rate or a latency is not stated.

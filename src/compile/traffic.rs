@@ -1,6 +1,7 @@
 //! Normal traffic: over which callers the load of a node and of a service is split.
 
 use super::plan::{Fallback, NONE, Plan, Traffic};
+use crate::model::topology::MemberMode;
 
 /// One call that brings traffic to a node, as its caller makes it in normal times.
 #[derive(Clone, Copy)]
@@ -118,15 +119,23 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
             let per_request = item.probability * f64::from(item.calls);
             let calls = volume[node].map(|volume| volume * per_request);
             let is_load = plan.dependencies[item.dependency as usize].is_load;
-            // Where some of several suffice, each gets its part of the calls.
-            let each = f64::from(item.needs) / item.members.len() as f64;
+            let each = match item.mode() {
+                // All that come go to the first, or to each of them.
+                Some(MemberMode::Failover | MemberMode::Quorum) => 1.0,
+                // Where some of several suffice, each gets its part of the calls.
+                Some(MemberMode::Spread) | None => {
+                    f64::from(item.needs) / item.members.len() as f64
+                }
+            };
+            let stands_by = item.mode() == Some(MemberMode::Failover);
             let mut arrive = |from, to: u32, volume, extra| {
                 into[to as usize].push(arrivals.len() as u32);
                 arrivals.push(Arrival { from, node: to, volume, extra, is_load });
             };
             for member in item.members.clone() {
                 let to = plan.members[member as usize].node;
-                arrive(From::Member(member), to, calls.map(|calls| calls * each), extra[node]);
+                let is_extra = extra[node] || (stands_by && member != item.members.start);
+                arrive(From::Member(member), to, calls.map(|calls| calls * each), is_extra);
             }
             if let Fallback::Node(to) = item.fallback() {
                 // A fallback gets all calls at once, but only when it is needed.

@@ -2,7 +2,7 @@
 //! whether answers can come too late at all.
 
 use super::plan::{
-    Bulkhead, Call, Fallback, Hit, LimitedCall, Lognormal, NONE, Node, Plan, UnknownPool,
+    Bulkhead, Call, Fallback, LimitedCall, Lognormal, NONE, Node, Plan, UnknownPool,
 };
 use crate::model::defaults;
 use crate::model::topology::UnknownPools;
@@ -188,9 +188,7 @@ fn has_delays(plan: &Plan) -> bool {
 
 /// Whether some target may hang.
 fn may_hang(plan: &Plan) -> bool {
-    plan.targets.iter().any(|target| {
-        !matches!(target.hit, Hit::Domain(_)) && target.modes[0] < 1.0 && target.modes[1] > 0.0
-    })
+    plan.targets.iter().any(|target| target.modes[0] < 1.0 && target.modes[1] > 0.0)
 }
 
 /// Whether some caller makes no further attempt once it has waited too long in all.

@@ -261,6 +261,30 @@ pub struct Rollout {
     pub stages: Vec<Stage>,
     /// The shorthand it was written as, if it was.
     pub strategy: Option<Strategy>,
+    /// Instances that are away while others are replaced; `None` = not stated, which means none.
+    pub replacing: Option<Replacing>,
+}
+
+/// Instances that a rolling update takes away while it goes on, whether the change is good or not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Replacing {
+    /// The share of instances that may be away at once.
+    pub unavailable: Share,
+    /// The share of instances that may be there beyond the usual number.
+    pub surge: Share,
+    /// How long it goes on.
+    pub lasts: Seconds,
+}
+
+impl Replacing {
+    /// Returns the share of instances that is away where there are so many: a whole number, rounded down, but
+    /// something has to give way.
+    pub fn away(&self, instances: Option<u32>) -> f64 {
+        let unavailable = self.unavailable.get();
+        let Some(instances) = instances.map(f64::from) else { return unavailable };
+        let away = (unavailable * instances + 1e-9).floor();
+        if away < 1.0 && self.surge.is_zero() { 1.0 / instances } else { away / instances }
+    }
 }
 
 /// Who meets a changed instance.

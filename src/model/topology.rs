@@ -274,6 +274,8 @@ pub struct UserRetries {
     pub share: Share,
     /// How often each tries again at most, at least 1.
     pub attempts: u32,
+    /// The mean time after which they do, exponentially distributed; `None` = at once.
+    pub after: Option<Seconds>,
 }
 
 /// A call from a service, an endpoint or a flow to a service or endpoint, or to any of several.
@@ -285,6 +287,10 @@ pub struct Dependency {
     pub needs: u32,
     /// Whether it was written as `any_of`, even with one member.
     pub any_of: bool,
+    /// How its calls find the members of an `any_of`; `None` = not stated: each call finds one that is up.
+    pub mode: Option<MemberMode>,
+    /// How long callers go on calling a member that fails; `None` = not at all.
+    pub failover: Option<Seconds>,
     /// Whether the caller fails without it; `None` = not stated, which means hard.
     pub criticality: Option<Criticality>,
     /// Whether the caller waits for it; `None` = not stated, which means sync.
@@ -367,6 +373,17 @@ impl Dependency {
     }
 }
 
+/// How calls find the members of an `any_of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberMode {
+    /// All go to one member, and to the next one once it fails.
+    Failover,
+    /// All members are asked at once, and as many as are needed must answer.
+    Quorum,
+    /// Each attempt goes to one of them at random, of those that are not known to fail.
+    Spread,
+}
+
 /// Whether a caller fails without its dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Criticality {
@@ -417,6 +434,8 @@ pub struct Cache {
     pub hit_ratio: Share,
     /// The service that holds them, when it can fail too.
     pub service: Option<ServiceId>,
+    /// After how long a cache that was lost answers half of what it did; `None` = it comes back full.
+    pub refill: Option<Seconds>,
 }
 
 /// A queue between caller and dependency.

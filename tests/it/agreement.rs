@@ -9,8 +9,8 @@ use blastwave::engine::outcome::{Failures, Outcome};
 use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
-use blastwave::model::change::{Delay, Detection, Watches};
-use blastwave::model::topology::{CallKind, Caller, Dependency, Queue, ServiceId};
+use blastwave::model::change::{Delay, Detection, Modes, TargetRef, Watches};
+use blastwave::model::topology::{CallKind, Caller, Dependency, MemberMode, Queue, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
 
 use crate::oracle;
@@ -268,6 +268,66 @@ fn stories_agree() {
 fn stories_in_which_somebody_acts_agree() {
     for seed in 30_000..30_400 {
         assert_story_agrees(seed, &acting_scenario(seed));
+    }
+}
+
+#[test]
+fn stories_of_cold_caches_thinking_customers_and_hanging_zones_agree() {
+    for seed in 40_000..40_150 {
+        let mut scenario = scenario(seed, &small(Features::time()));
+        let mut dice = Dice::new(seed);
+        let Scenario { topology, change } = &mut scenario;
+        // What waits makes large differences of small ones in time.
+        topology.services.iter_mut().for_each(|service| service.queue = Some(Queue::Refuses));
+        let of_services = topology.services.iter_mut().flat_map(|service| {
+            let endpoints = service.endpoints.iter_mut().flat_map(|item| &mut item.dependencies);
+            service.dependencies.iter_mut().chain(endpoints)
+        });
+        for dependency in of_services {
+            if let Some(cache) = dependency.cache.as_mut().filter(|_| dice.chance(0.7)) {
+                cache.refill = Seconds::new(1.0 + 600.0 * dice.unit());
+            }
+        }
+        for users in topology.flows.iter_mut().filter_map(|flow| flow.retry_by_users.as_mut()) {
+            users.after = Seconds::new(1.0 + 1200.0 * dice.unit()).filter(|_| dice.chance(0.7));
+        }
+        for target in &mut change.targets {
+            if matches!(target.on, TargetRef::Domain(_)) && dice.chance(0.6) {
+                target.modes = Modes { down: Share::ZERO, slow: Share::ONE, ..Modes::default() };
+            }
+        }
+        for replicas in topology.services.iter_mut().filter_map(|item| item.replicas.as_mut()) {
+            let seconds = 60.0 * (1 + dice.below(30)) as f64;
+            replicas.failover = Seconds::new(seconds).filter(|_| dice.chance(0.5));
+        }
+        assert_story_agrees(seed, &scenario);
+    }
+}
+
+#[test]
+fn stories_of_members_that_calls_go_to_one_by_one_agree() {
+    for seed in 50_000..50_150 {
+        let mut scenario = scenario(seed, &small(Features::time()));
+        let mut dice = Dice::new(seed);
+        let topology = &mut scenario.topology;
+        // What waits makes large differences of small ones in time.
+        topology.services.iter_mut().for_each(|service| service.queue = Some(Queue::Refuses));
+        let of_services =
+            topology.services.iter_mut().flat_map(|service| &mut service.dependencies);
+        for dependency in of_services.filter(|dependency| dependency.any_of) {
+            dependency.mode = dice.pick(&[
+                None,
+                Some(MemberMode::Failover),
+                Some(MemberMode::Spread),
+                Some(MemberMode::Quorum),
+            ]);
+            if matches!(dependency.mode, Some(MemberMode::Failover | MemberMode::Spread)) {
+                dependency.needs = 1;
+                let seconds = Seconds::new(30.0 * (1 + dice.below(30)) as f64);
+                dependency.failover = seconds.filter(|_| dice.chance(0.7));
+            }
+        }
+        assert_story_agrees(seed, &scenario);
     }
 }
 

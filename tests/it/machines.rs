@@ -181,3 +181,92 @@ flows:
         assert_near(lost(topology, &change), 500.0 * minutes * 60.0 * (1.0 - 0.9 * left));
     }
 }
+
+#[test]
+fn a_zone_that_hangs_costs_a_timeout_until_callers_know() {
+    let hanging = |topology: &str| {
+        let change = ZONE.replace("domain: za", "domain: za, modes: slow");
+        lost(topology, &change)
+    };
+    // A third of the calls times out for 20 s, unless it is tried again elsewhere.
+    assert_near(hanging(&zones(0)), 600.0 * 20.0 / 3.0);
+    assert_near(hanging(&zones(1)), 600.0 * 20.0 / 9.0);
+    // Where callers never learn of it, as long as it lasts.
+    let never = zones(0).replace(", failover: 20s", "");
+    assert_near(hanging(&never), 600.0 * 300.0 / 3.0);
+}
+
+/// A good change of a service with 80% in use, rolled out so, with what is lost for capacity alone.
+fn rolled_out(replicas: &str, rollout: &str) -> f64 {
+    let topology = format!(
+        "version: 1\ntopology: shop\nservices:\n  web: {{ {replicas}utilization: 80%, queue: none }}\n\
+         flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+    );
+    let change = format!(
+        "version: 1\nchange: good\ntargets: [{{ service: web, probability: 0% }}]\n\
+         rollout: {{ strategy: rolling, {rollout} }}\nhorizon: 2h\n"
+    );
+    lost(&topology, &change)
+}
+
+#[test]
+fn a_rolling_update_takes_capacity_away_though_it_is_good() {
+    // Four steps of two minutes with three quarters of the capacity: 1 - 0.75/0.8 is lost.
+    let orders = 100.0 * 480.0 * (1.0 - 0.75 / 0.8);
+    assert_near(rolled_out("", "max_unavailable: 25%, max_surge: 0%, step: 2m"), orders);
+    assert_near(rolled_out("", "max_unavailable: 25%, max_surge: 25%, step: 2m"), orders / 2.0);
+    assert_near(rolled_out("", "max_surge: 25%, step: 2m"), 0.0);
+    // A quarter of six replicas is one; where there is one only, it goes.
+    assert_near(rolled_out("replicas: 6, ", "max_unavailable: 25%, step: 2m"), 0.0);
+    assert_near(rolled_out("replicas: 1, ", "max_unavailable: 25%, step: 2m"), 100.0 * 480.0);
+}
+
+/// Two databases of which `web` needs one, and the first breaks for five minutes.
+fn either(call: &str, other: &str, horizon: &str) -> f64 {
+    let topology = format!(
+        "version: 1\ntopology: shop\nservices:\n  \
+         web: {{ dependencies: [{{ any_of: [a, b], {call} }}] }}\n  a:\n  b: {{ {other} }}\n\
+         flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+    );
+    let change = format!(
+        "version: 1\nchange: break\nkind: infrastructure\ntargets: [a]\n\
+         actions: [{{ at: 5m, action: fix }}]\nhorizon: {horizon}\n"
+    );
+    lost(&topology, &change)
+}
+
+#[test]
+fn calls_spread_over_members_fail_until_callers_know() {
+    // Each attempt meets the lost half anew.
+    assert_near(either("mode: spread, failover: 20s", "", "1h"), 100.0 * 20.0 / 2.0);
+    assert_near(either("failover: 20s, retries: 2", "", "1h"), 100.0 * 20.0 / 8.0);
+    assert_near(either("mode: spread", "", "1h"), 0.0);
+}
+
+#[test]
+fn failing_over_takes_a_while_and_nobody_goes_back_by_himself() {
+    assert_near(either("mode: failover, failover: 20s", "", "1h"), 100.0 * 20.0);
+    assert_near(either("mode: failover", "", "1h"), 0.0);
+    // The other one can carry half, and has to until the end.
+    let small = "utilization: 200%, queue: none";
+    assert_near(
+        either("mode: failover, failover: 20s", small, "1h"),
+        100.0 * (20.0 + 3580.0 / 2.0),
+    );
+}
+
+#[test]
+fn a_quorum_asks_all_members_so_that_no_traffic_moves() {
+    let failing = |mode: &str| {
+        let topology = format!(
+            "version: 1\ntopology: shop\nservices:\n  \
+             web: {{ dependencies: [{{ any_of: [a, b, c], needs: 2{mode} }}] }}\n  a:\n  \
+             b: {{ utilization: 80%, queue: none }}\n  c: {{ utilization: 80%, queue: none }}\n\
+             flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+        );
+        failing_share(&topology, "version: 1\nchange: break\nkind: infrastructure\ntargets: [a]\n")
+    };
+    assert_near(failing(", mode: quorum"), 0.0);
+    // Where two of three are asked, the others get half as much again.
+    assert!(failing("") > 0.2);
+}

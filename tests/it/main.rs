@@ -47,3 +47,4 @@ mod unknowns;
 mod verdict;
 mod verdict_laws;
 mod waiting;
+mod waiting_messages;

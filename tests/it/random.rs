@@ -604,6 +604,7 @@ impl Builder {
             ttl: (!for_ever).then(|| self.dice.seconds(7200)),
             hit_ratio,
             service: has_service.then(|| ServiceId(self.dice.pick(&others) as u32)),
+            refill: None,
         }
     }
 
@@ -640,6 +641,7 @@ impl Builder {
             retry_by_users: tries_again.then(|| UserRetries {
                 share: self.dice.share(),
                 attempts: 1 + self.dice.below(3) as u32,
+                after: None,
             }),
             place: Place::default(),
         }
@@ -803,6 +805,7 @@ impl Builder {
             routing: if is_sticky { Routing::Sticky } else { Routing::Random },
             stages: exposures.into_iter().map(&mut stage).collect(),
             strategy: None,
+            replacing: None,
         }
     }
 }
@@ -836,6 +839,8 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
         propagation: Share::ONE,
         phase: Phase::Serve,
         evidence: None,
+        mode: None,
+        failover: None,
         never_soft: false,
         no_fallback: false,
         source: None,

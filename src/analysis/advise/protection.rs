@@ -118,6 +118,7 @@ impl ProtectionStep {
             }
             Self::Cache(at) => {
                 dependency_mut(topology, at).cache = Some(Cache {
+                    refill: None,
                     ttl: Some(Seconds::minutes(10)),
                     hit_ratio: share_of(0.9),
                     service: None,
@@ -188,6 +189,7 @@ impl ProtectionStep {
             routing: Routing::default(),
             stages: vec![whole],
             strategy: None,
+            replacing: None,
         });
         // The stages are changed, so the name of the strategy no longer stands for them.
         rollout.strategy = None;

@@ -49,6 +49,12 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     if plan.targets.iter().find(is_partial).is_some() {
         return Some("a target may fail only a part of its requests (severity)");
     }
+    let hangs = |target: &crate::compile::plan::Target| {
+        matches!(target.hit, Hit::Domain(_)) && target.modes[0] < 1.0
+    };
+    if plan.targets.iter().any(hangs) {
+        return Some("a failure domain may hang, which some replicas then do");
+    }
     plan.calls.iter().find_map(|call| call_obstacle(plan, call, possible))
 }
 

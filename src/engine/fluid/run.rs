@@ -2,6 +2,7 @@
 
 use super::load::fixed_point::Alone;
 use super::load::spread::Loads;
+use super::observe::customers::ThinkingCustomers;
 use super::observe::record::Record;
 use super::observe::tracing::TracedLane;
 use super::propagation::call_pipeline::SLACK;
@@ -38,10 +39,17 @@ pub(crate) struct Run<'a> {
     /// Nodes with a place for own health, in the order of those places.
     pub(crate) affected: Vec<u32>,
     pub(crate) domains_now: Vec<u8>,
+    /// By domain: the lanes in which what is in it hangs because it is a target.
+    pub(crate) domains_hanging: Vec<u8>,
     /// By service: the lanes in which target domains take it down.
     pub(crate) fallen: Vec<u8>,
     /// By service: the share of its replicas that target domains leave up.
     pub(crate) replicas_up: Vec<Lanes>,
+    /// By service: the share of its calls that hangs in target domains, where callers never learn that it
+    /// does.
+    pub(crate) hanging: Vec<Lanes>,
+    /// By service: the lanes in which what is lost to target domains hangs.
+    pub(crate) loses_slowly: Vec<u8>,
     pub(crate) pending_restarts: Vec<PendingRestart>,
     pub(crate) interventions: AppliedInterventions,
     /// Room for what services can serve now, and the lanes in which they are down without overload.
@@ -50,6 +58,10 @@ pub(crate) struct Run<'a> {
     pub(crate) spells: [WaitingSpell; LANES],
     /// By service: how long requests waited when the last moment ended.
     pub(crate) waits_before: Vec<Lanes>,
+    /// By consumer: by how much the messages that wait for it grow in a second.
+    pub(crate) message_growth: Vec<Lanes>,
+    /// For each flow whose customers think before they try again: who does.
+    pub(crate) customers: Vec<ThinkingCustomers>,
     pub(crate) baseline: Baseline,
     pub(crate) evidence: Evidence,
     pub(crate) failovers: Vec<Failover>,
@@ -81,13 +93,18 @@ impl<'a> Run<'a> {
             target_shares: Vec::new(),
             affected: Vec::new(),
             domains_now: Vec::new(),
+            domains_hanging: Vec::new(),
             fallen: vec![0; plan.services.len()],
             replicas_up: vec![all(1.0); plan.services.len()],
+            hanging: vec![all(0.0); plan.services.len()],
+            loses_slowly: vec![0; plan.services.len()],
             pending_restarts: Vec::new(),
             interventions: AppliedInterventions::new(plan),
             capacities: Vec::new(),
             spells: [WaitingSpell::default(); LANES],
             waits_before: vec![all(0.0); plan.services.len()],
+            customers: ThinkingCustomers::of_flows(plan),
+            message_growth: vec![all(0.0); plan.consumers.len()],
             baseline: Baseline::default(),
             evidence: Evidence::new(plan),
             failovers: Failover::of_services(plan),
@@ -126,10 +143,14 @@ impl<'a> Run<'a> {
         self.target_shares.clear();
         self.target_shares.resize(self.plan.targets.len(), [all(0.0); 2]);
         self.fallen.fill(0);
+        self.hanging.fill(all(0.0));
+        self.loses_slowly.fill(0);
         self.pending_restarts.clear();
         self.interventions.reset();
         self.reset_waits();
         self.waits_before.fill(all(0.0));
+        self.message_growth.fill(all(0.0));
+        self.customers.iter_mut().for_each(ThinkingCustomers::reset);
         self.baseline.rewind();
         self.evidence.reset();
         self.reset_failovers();
@@ -175,6 +196,9 @@ impl<'a> Run<'a> {
             self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         }
         self.note_wait_rates();
+        self.note_message_rates(&users);
+        self.note_lost_caches();
+        self.state.note_active_members();
         self.state.note_since();
     }
 
@@ -195,6 +219,9 @@ impl<'a> Run<'a> {
             return;
         }
         self.advance_waits(lane, next);
+        self.advance_messages(lane, next);
+        self.advance_customers(lane, next);
+        self.advance_refills(lane, next);
         self.state.time[lane] = next;
     }
 
@@ -261,20 +288,25 @@ impl<'a> Run<'a> {
     /// The share of a node's requests that are answered, but later than they should be: of a flow,
     /// than it promises; of a service, than usual.
     pub(crate) fn late_share(&self, node: u32, flow: Option<usize>, lane: usize) -> f64 {
-        if !self.plan.has_delays {
+        let by_messages = flow.map_or(0.0, |flow| self.late_messages(flow, lane));
+        if !self.plan.has_delays && by_messages <= 0.0 {
             return 0.0;
         }
         self.over_cohorts(lane, |cohort| {
             let cohort = &self.state.cohorts[cohort];
-            let delay = &cohort.delays[node as usize][lane];
             let answered = 1.0 - cohort.shares[node as usize].unanswered(lane);
+            if !self.plan.has_delays {
+                return answered * by_messages;
+            }
+            let delay = &cohort.delays[node as usize][lane];
             match flow.map(|flow| &self.plan.flows[flow]) {
                 None => {
                     let too_late = cohort.too_late[node as usize][lane];
                     answered * (delay.noticeable() - too_late).max(0.0)
                 }
                 Some(flow) => {
-                    delay.late_orders(flow.latency, flow.promised, flow.patience) * answered
+                    let late = delay.late_orders(flow.latency, flow.promised, flow.patience);
+                    answered * (late + (1.0 - late) * by_messages)
                 }
             }
         })

@@ -1,6 +1,6 @@
 //! Breaks that are asked for on the command line: `--break TARGET[:MODE]`.
 
-use super::change::surge_factor;
+use super::change::{breaks_domains, surge_factor};
 use super::names::Names;
 use super::read::{Field, Problems, in_backticks, report_repeats};
 use crate::diagnostic::{Code, Diagnostic, Place, Source, SourceId, Sources};
@@ -88,12 +88,16 @@ fn decode_target(spec: &Spec, names: &Names<'_>, problems: &Problems) -> Option<
     let modes = decode_modes(spec, problems);
     let (on, modes) = (on?, modes?);
     if let (TargetRef::Domain(_), Some(mode)) = (on, &spec.mode)
-        // A domain has no instances that could be slow.
-        && !modes.down.is_one()
+        // A domain has no instances that could answer wrongly.
+        && !breaks_domains(&modes)
     {
         problems.push(
-            Diagnostic::error(Code::Conflict, "a failure domain can only be down", mode.place)
-                .help("name the services in it to break them in another way"),
+            Diagnostic::error(
+                Code::Conflict,
+                "a failure domain can only be down, or hang (`slow`)",
+                mode.place,
+            )
+            .help("name the services in it to break them in another way"),
         );
     }
     Some(Target { modes, ..Target::down_with_certainty(on, spec.target.place) })

@@ -364,16 +364,26 @@ fn target_domain(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
     names.resolve_domain(field).map(TargetRef::Domain)
 }
 
-/// A failure domain has no instances that could be slow, or fail in part.
+/// Returns whether a failure domain can break like this: it is down, or what is in it hangs.
+pub(super) fn breaks_domains(modes: &Modes) -> bool {
+    modes.corrupt.is_zero() && modes.surge.is_zero() && modes.slowness.is_none()
+}
+
+/// A failure domain has no instances that could answer wrongly, or fail in part.
 fn refuse_partial_domain(
     mapping: &Mapping<'_>,
     modes: Option<Modes>,
     severity: Option<(Share, Share)>,
 ) {
-    let help = "target the services in it to break them in another way";
-    if modes.is_some_and(|modes| !modes.down.is_one()) {
-        mapping.refuse_key("modes", "a failure domain can only be down", help);
+    if modes.is_some_and(|modes| !breaks_domains(&modes)) {
+        let message = "a failure domain can only be down, or hang (`slow`)";
+        mapping.refuse_key(
+            "modes",
+            message,
+            "target the services in it to break them in another way",
+        );
     }
+    let help = "target the services in it to break them in another way";
     if severity.is_some_and(|(min, max)| !min.is_one() || !max.is_one()) {
         mapping.refuse_key("severity", "a failure domain is wholly down or not at all", help);
     }

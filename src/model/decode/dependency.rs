@@ -5,8 +5,8 @@ use super::read::{Field, Mapping, Shape, distinct_items, report_repeats};
 use super::waiting::IN_PROGRESS_MAX;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::topology::{
-    Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
-    Timeout, WhenFull,
+    Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, MemberMode,
+    NodeRef, Phase, Timeout, WhenFull,
 };
 use crate::model::units::{Seconds, Share};
 
@@ -17,6 +17,8 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "service",
         "any_of",
         "needs",
+        "mode",
+        "failover",
         "criticality",
         "kind",
         "timeout",
@@ -70,7 +72,7 @@ pub(crate) const DEFAULTS: Shape = Shape {
 /// The shape of a cache.
 pub(crate) const CACHE: Shape = Shape {
     what: "a cache",
-    keys: &["ttl", "hit_ratio", "service"],
+    keys: &["ttl", "hit_ratio", "service", "refill"],
     schema: "/$defs/cache_settings",
 };
 
@@ -86,8 +88,10 @@ pub(crate) const FALLBACK: Shape = Shape {
 };
 
 /// Keys that make no sense where nothing is called.
-const PUSH_EXCLUDES: [&str; 11] = [
+const PUSH_EXCLUDES: [&str; 13] = [
     "any_of",
+    "mode",
+    "failover",
     "timeout",
     "attempt_timeout",
     "max_in_flight",
@@ -195,12 +199,36 @@ pub(crate) fn decode_dependency(
     let callees = decode_callees(&mapping, caller, names);
     let own = decode_settings(&mapping, names);
     let Callees { on, needs, any_of, place } = callees?;
+    let mode = if any_of { decode_mode(&mapping, needs) } else { (None, None) };
     check_protections(&mapping, &own, &on, caller);
     // Whether it is a push may come from the defaults.
     if own.kind.or(defaults.kind) == Some(CallKind::Push) {
         refuse_protections_of_push(&mapping);
     }
-    Some(build_dependency(on, needs, any_of, own, defaults, place))
+    let dependency = build_dependency(on, needs, any_of, own, defaults, place);
+    Some(Dependency { mode: mode.0, failover: mode.1, ..dependency })
+}
+
+/// Reads how calls find the members of an `any_of`, and how long they go on calling one that fails.
+fn decode_mode(mapping: &Mapping<'_>, needs: u32) -> (Option<MemberMode>, Option<Seconds>) {
+    let mode = mapping.get("mode").and_then(|field| field.word(MODES));
+    let failover = mapping.get("failover").and_then(|field| field.positive_duration());
+    // Whoever goes on calling a member for a while picks one for each attempt.
+    let mode = mode.or(failover.map(|_| MemberMode::Spread));
+    if mode == Some(MemberMode::Quorum) {
+        mapping.refuse_key(
+            "failover",
+            "`failover` with `mode: quorum`",
+            "all members are asked at once: remove it",
+        );
+    } else if mode.is_some() && needs > 1 {
+        mapping.refuse_key(
+            "needs",
+            "more than one member must answer, but each call goes to one",
+            "write `mode: quorum`, or leave `needs` out",
+        );
+    }
+    (mode, failover)
 }
 
 /// The services that a dependency calls.
@@ -220,6 +248,10 @@ fn decode_callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> O
             "`needs` without `any_of`",
             "it says how many of the members of an `any_of` must be up",
         );
+        for key in ["mode", "failover"] {
+            let message = format!("`{key}` without `any_of`");
+            mapping.refuse_key(key, message, "it says how calls find the members of an `any_of`");
+        }
         let field = mapping.require("service", "payments")?;
         let on = resolve_callee(&field, caller, names)?;
         return Some(Callees { on: vec![on], needs: 1, any_of: false, place: field.place() });
@@ -361,6 +393,8 @@ fn build_dependency(
         on,
         needs,
         any_of,
+        mode: None,
+        failover: None,
         criticality: own.criticality.or(defaults.criticality),
         kind,
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
@@ -388,7 +422,7 @@ fn build_dependency(
 
 /// Returns the settings of a copy that is pushed: as a call whose answers are kept for ever.
 fn as_push(own: Settings) -> Settings {
-    let copy = Cache { ttl: None, hit_ratio: Share::ONE, service: None };
+    let copy = Cache { ttl: None, hit_ratio: Share::ONE, service: None, refill: None };
     Settings {
         criticality: own.criticality,
         timeout: Some(Timeout::None),
@@ -456,6 +490,12 @@ const KINDS: &[(&str, CallKind)] = &[
     ("push", CallKind::Push),
 ];
 
+const MODES: &[(&str, MemberMode)] = &[
+    ("failover", MemberMode::Failover),
+    ("quorum", MemberMode::Quorum),
+    ("spread", MemberMode::Spread),
+];
+
 const CRITICALITIES: &[(&str, Criticality)] =
     &[("hard", Criticality::Hard), ("soft", Criticality::Soft)];
 
@@ -491,7 +531,8 @@ fn decode_cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
         );
     }
     let service = mapping.get("service").and_then(|field| names.resolve_service(&field));
-    Some(Cache { ttl, hit_ratio, service })
+    let refill = mapping.get("refill").and_then(|field| field.positive_duration());
+    Some(Cache { ttl, hit_ratio, service, refill })
 }
 
 fn decode_buffer(field: &Field<'_>) -> Option<Buffer> {

@@ -5,7 +5,7 @@
 
 use super::read::{Field, Mapping, Shape};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::change::{Rollout, Routing, Stage, Strategy};
+use crate::model::change::{Replacing, Rollout, Routing, Stage, Strategy};
 use crate::model::units::{Seconds, Share};
 
 pub(crate) const ROLLOUT: Shape = Shape {
@@ -19,6 +19,9 @@ pub(crate) const ROLLOUT: Shape = Shape {
         "count",
         "bake",
         "catch_probability",
+        "max_unavailable",
+        "max_surge",
+        "step",
     ],
     schema: "/$defs/rollout_settings",
 };
@@ -59,7 +62,9 @@ fn strategy_keys(strategy: Strategy) -> &'static [&'static str] {
         Strategy::AllAtOnce => &[],
         Strategy::Canary => &["first", "bake", "catch_probability"],
         Strategy::BlueGreen => &["bake", "catch_probability"],
-        Strategy::Rolling => &["steps", "bake", "catch_probability"],
+        Strategy::Rolling => {
+            &["steps", "bake", "catch_probability", "max_unavailable", "max_surge", "step"]
+        }
         Strategy::Cells => &["count", "bake", "catch_probability"],
     }
 }
@@ -84,7 +89,8 @@ pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
                 "goes with a `strategy`; each stage has its own `bake` and `catch_probability`",
             );
             let stages = decode_stages(&field)?;
-            Rollout { routing: routing.unwrap_or_default(), stages, strategy: None }
+            let routing = routing.unwrap_or_default();
+            Rollout { routing, stages, strategy: None, replacing: None }
         }
         (None, Some(field)) => {
             let strategy = field.word(STRATEGIES)?;
@@ -104,8 +110,18 @@ pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
 }
 
 fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
+    let all = [
+        "first",
+        "steps",
+        "count",
+        "bake",
+        "catch_probability",
+        "max_unavailable",
+        "max_surge",
+        "step",
+    ];
     // A parameter of another strategy would otherwise be ignored without a word.
-    for key in ["first", "steps", "count", "bake", "catch_probability"] {
+    for key in all {
         if !allowed.contains(&key) {
             mapping.refuse_key(key, format!("`{key}` {why}"), "remove it");
         }
@@ -120,19 +136,47 @@ struct Parameters {
     count: Option<u32>,
     bake: Option<Seconds>,
     catch_probability: Option<Share>,
+    /// The shares of instances that may be away, and beyond the usual number.
+    at_once: Option<(Share, Share)>,
 }
 
 impl Parameters {
     fn decode_parameters(mapping: &Mapping<'_>) -> Self {
         let whole = |key| mapping.get(key)?.whole_number(1..=STEPS_MAX);
+        mapping.not_both("steps", "max_unavailable", "how many steps there are follows from it");
+        mapping.not_both("steps", "max_surge", "how many steps there are follows from it");
+        mapping.not_both("bake", "step", "they are the same for a rolling update");
+        let bake = mapping.get("bake").or_else(|| mapping.get("step"));
         Self {
+            at_once: decode_at_once(mapping),
             first: mapping.get("first").and_then(|field| field.positive_share()),
             steps: whole("steps"),
             count: whole("count"),
-            bake: mapping.get("bake").and_then(|field| field.positive_duration()),
+            bake: bake.and_then(|field| field.positive_duration()),
             catch_probability: mapping.get("catch_probability").and_then(|field| field.share()),
         }
     }
+}
+
+/// Reads how many instances are replaced at once; reports when that is none.
+fn decode_at_once(mapping: &Mapping<'_>) -> Option<(Share, Share)> {
+    let share = |key| mapping.get(key).map(|field: Field<'_>| field.share());
+    let (away, surge) = (share("max_unavailable"), share("max_surge"));
+    if away.is_none() && surge.is_none() {
+        return None;
+    }
+    let (away, surge) = (away.unwrap_or(Some(Share::ZERO))?, surge.unwrap_or(Some(Share::ZERO))?);
+    let least = 1.0 / f64::from(STEPS_MAX);
+    if away.get() + surge.get() < least {
+        let field = mapping.get("max_unavailable").or_else(|| mapping.get("max_surge"))?;
+        field.report_problem(
+            Code::OutOfRange,
+            format!("less than {} of the instances is replaced at once", Share::new(least)?),
+            "write for example `max_unavailable: 25%`, or `max_surge: 25%`",
+        );
+        return None;
+    }
+    Some((away, surge))
 }
 
 /// The stages that a strategy stands for.
@@ -156,13 +200,42 @@ fn expand_strategy(
             let bake = parameters.bake.unwrap_or(ROLLING_BAKE);
             // An orchestrator waits for readiness only, and a change that breaks seldom breaks that.
             let catch_probability = parameters.catch_probability.unwrap_or(Share::ZERO);
-            equal_stages(parameters.steps.unwrap_or(ROLLING_STEPS), bake, catch_probability)
+            match parameters.at_once {
+                Some((unavailable, surge)) => {
+                    stages_by(unavailable.get() + surge.get(), bake, catch_probability)
+                }
+                None => {
+                    equal_stages(parameters.steps.unwrap_or(ROLLING_STEPS), bake, catch_probability)
+                }
+            }
         }
         Strategy::Cells => equal_stages(parameters.count.unwrap_or(CELLS), bake, catch_probability),
     };
     // A cell has its own users; elsewhere each call may meet either.
     let usual = if strategy == Strategy::Cells { Routing::Sticky } else { Routing::Random };
-    Rollout { routing: routing.unwrap_or(usual), stages, strategy: Some(strategy) }
+    let replacing = parameters.at_once.map(|(unavailable, surge)| {
+        let step = parameters.bake.unwrap_or(ROLLING_BAKE);
+        Replacing { unavailable, surge, lasts: lasting(step, stages.len()) }
+    });
+    Rollout { routing: routing.unwrap_or(usual), stages, strategy: Some(strategy), replacing }
+}
+
+/// Stages that each replace this share of the instances, and the last one what is left.
+fn stages_by(share: f64, bake: Seconds, catch_probability: Share) -> Vec<Stage> {
+    // At least one, and no more than there may be: less at once was refused.
+    let count = (1..=STEPS_MAX).find(|count| f64::from(*count) * share >= 1.0 - 1e-9);
+    let count = count.unwrap_or(STEPS_MAX);
+    let mut stages = equal_stages(count, bake, catch_probability);
+    for (number, stage) in (1_u32..).zip(&mut stages) {
+        let exposure = (f64::from(number) * share).min(1.0);
+        stage.exposure = Share::new(exposure).unwrap_or(Share::ONE);
+    }
+    stages
+}
+
+/// Returns how long so many steps take.
+fn lasting(step: Seconds, steps: usize) -> Seconds {
+    Seconds::new(step.get() * steps as f64).unwrap_or(step)
 }
 
 /// Stages of equal size, each but the last with a bake.

@@ -97,8 +97,11 @@ pub(crate) const FLOW: Shape = Shape {
     ],
     schema: "/$defs/flow",
 };
-pub(crate) const USER_RETRIES: Shape =
-    Shape { what: "`retry_by_users`", keys: &["share", "attempts"], schema: "/$defs/user_retries" };
+pub(crate) const USER_RETRIES: Shape = Shape {
+    what: "`retry_by_users`",
+    keys: &["share", "attempts", "after"],
+    schema: "/$defs/user_retries",
+};
 
 pub(crate) const OBJECTIVE: Shape = Shape {
     what: "an objective",
@@ -558,11 +561,12 @@ fn decode_objective(field: &Field<'_>) -> Option<Objective> {
 fn user_retries(field: &Field<'_>) -> Option<UserRetries> {
     if field.is_number() {
         let attempts = field.whole_number(1..=ATTEMPTS_MAX)?;
-        return Some(UserRetries { share: Share::ONE, attempts });
+        return Some(UserRetries { share: Share::ONE, attempts, after: None });
     }
     let mapping = field.mapping(&USER_RETRIES)?;
     let share = mapping.get("share").map_or(Some(Share::ONE), |field| field.share());
     let attempts =
         mapping.require("attempts", "2").and_then(|field| field.whole_number(1..=ATTEMPTS_MAX));
-    Some(UserRetries { share: share?, attempts: attempts? })
+    let after = mapping.get("after").and_then(|field| field.positive_duration());
+    Some(UserRetries { share: share?, attempts: attempts?, after })
 }

@@ -4,7 +4,7 @@ use super::read::{Field, Mapping, Shape};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Value;
 use crate::model::change::{Change, Slowness, TargetRef};
-use crate::model::topology::{Latency, Queue, ServiceId, Topology};
+use crate::model::topology::{Latency, MemberMode, Queue, ServiceId, Topology};
 use crate::model::units::{Share, Utilization, parse_utilization};
 
 /// Threads that share processors.
@@ -166,7 +166,12 @@ pub(super) fn check_utilization(topology: &Topology, utilizations: &[Option<Fiel
     // A fallback may be larger than its capacity, as nothing calls it in normal times.
     let is_overloaded =
         |id: &ServiceId| topology.service(*id).utilization.is_some_and(|used| used.get() > 1.0);
-    let called = topology.declared_dependencies().flat_map(|(_, dependency)| &dependency.on);
+    let called = topology.declared_dependencies().flat_map(|(_, dependency)| {
+        // What calls go to only once another one fails is as good as a fallback.
+        let stands_by = dependency.mode == Some(MemberMode::Failover);
+        let called = if stands_by { 1 } else { dependency.on.len() };
+        dependency.on.iter().take(called)
+    });
     let mut normal: Vec<ServiceId> =
         called.map(|node| node.service).filter(is_overloaded).collect();
     // A service may have many callers, and is reported once.

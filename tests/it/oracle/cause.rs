@@ -1,6 +1,6 @@
 //! What is wrong at a moment: broken targets, what they leave before a restart, and warm-ups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blastwave::model::Change;
 use blastwave::model::change::{Routing, SeverityOf, Slowness, Target, TargetRef};
@@ -169,10 +169,13 @@ impl Wrongs {
         }
     }
 
-    /// The domains among the targets.
-    pub(crate) fn domains(&self, change: &Change) -> Vec<DomainId> {
-        let domain = |(number, _): &(usize, bool)| match change.targets[*number].on {
-            TargetRef::Domain(domain) => Some(domain),
+    /// The domains among the targets, and whether what is in them hangs.
+    pub(crate) fn domains(&self, world: &World, change: &Change) -> Vec<(DomainId, bool)> {
+        let domain = |(number, wholly_down): &(usize, bool)| match change.targets[*number].on {
+            TargetRef::Domain(domain) => {
+                let hangs = world.targets[*number].mode == Mode::Slow && !wholly_down;
+                Some((domain, hangs))
+            }
             TargetRef::Node(_) => None,
         };
         self.targets.iter().filter_map(domain).collect()
@@ -186,7 +189,8 @@ impl Wrongs {
         change: &Change,
         now: f64,
     ) -> Situation {
-        let infrastructure = world.infrastructure(graph, change, &self.domains(change), now);
+        let domains = self.domains(world, change);
+        let infrastructure = world.infrastructure(graph, change, &domains, now);
         let replicas_up = infrastructure.up.clone();
         let (mut down, mut capacity) = (infrastructure.down, infrastructure.up);
         for (service, restart) in &self.restarts {
@@ -205,6 +209,7 @@ impl Wrongs {
             numbers.map(|number| self.cohort(graph, world, change, now, number, &replicas_up));
         let effects = self.effects.clone();
         let failing_over = self.failing_over.clone();
+        let (hanging, loses_slowly) = (infrastructure.hanging, infrastructure.loses_slowly);
         let waiting = Waiting::none(capacity.len());
         Situation {
             cohorts: cohorts.collect(),
@@ -212,7 +217,13 @@ impl Wrongs {
             capacity,
             effects,
             failing_over,
+            hanging,
+            loses_slowly,
             waiting,
+            full: BTreeSet::new(),
+            warm: BTreeMap::new(),
+            is_story: false,
+            returning: Vec::new(),
             now: 0.0,
         }
     }

@@ -132,6 +132,7 @@ impl<'a> Acts<'a> {
                     }));
                 }
             }
+            acts.replace_instances(change);
             acts.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
         }
         for (owner, service) in graph.topology.services.iter().enumerate() {
@@ -150,6 +151,27 @@ impl<'a> Acts<'a> {
             }
         }
         acts
+    }
+
+    /// Rolling updates take capacity away until all instances are replaced.
+    fn replace_instances(&mut self, change: &Change) {
+        for (number, target) in change.targets.iter().enumerate() {
+            let TargetRef::Node(node) = target.on else { continue };
+            let is_known = |other: &blastwave::model::change::Target| matches!(other.on, TargetRef::Node(other) if other.service == node.service);
+            let rollout = target.rollout.as_ref().or(change.rollout.as_ref());
+            let Some(replacing) = rollout.and_then(|rollout| rollout.replacing) else { continue };
+            if change.targets[..number].iter().any(is_known) {
+                continue;
+            }
+            let service = node.service.0 as usize;
+            let replicas = self.graph.topology.services[service].replicas.as_ref();
+            let share = Share::new(replacing.away(replicas.map(|replicas| replicas.count)));
+            for deed in self.deeds(0.0, ActionKind::Remove, Some(service), share) {
+                let ends = replacing.lasts.get();
+                self.actions.push(deed);
+                self.actions.push(Intervention { at: ends, undoes: Some(0.0), ..deed });
+            }
+        }
     }
 
     /// One deed for each service that is meant.

@@ -1,10 +1,14 @@
 //! Load travels to dependencies: section "One moment: load travels to dependencies".
 
+use std::collections::BTreeMap;
+
 use blastwave::model::change::TargetRef;
+use blastwave::model::topology::MemberMode;
 use blastwave::model::{Rate, defaults};
 
 use super::approach::{self, Approach};
 use super::graph::{Graph, Kind};
+use super::messages;
 use super::moment::{Contribution, Here, SETTLED, SLACK, Seen, Situation, State};
 use super::waiting::EDGE;
 use super::world::World;
@@ -72,9 +76,13 @@ impl Traffic {
             };
             let only_fallback = self.is_only_fallback(node);
             for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.from == node) {
-                arrival.extra = only_fallback || arrival.role == Role::Fallback;
                 let call = graph.written[arrival.written].dependency;
+                let stands_by = call.mode == Some(MemberMode::Failover)
+                    && !matches!(arrival.role, Role::Member(0));
+                arrival.extra = only_fallback || arrival.role == Role::Fallback || stands_by;
+                let to_each = matches!(call.mode, Some(MemberMode::Failover | MemberMode::Quorum));
                 let share = match arrival.role {
+                    Role::Member(_) if to_each => 1.0,
                     Role::Member(_) if call.any_of => f64::from(call.needs) / call.on.len() as f64,
                     Role::Member(_) | Role::Fallback => 1.0,
                 };
@@ -155,6 +163,10 @@ pub(crate) struct Moment {
     pub(crate) too_late_by_cohort: Vec<Vec<f64>>,
     /// By cohort: the states of its nodes.
     pub(crate) by_cohort: Vec<Vec<State>>,
+    /// By cohort and dependency as written: the member that all calls went to.
+    pub(crate) active: Vec<BTreeMap<usize, usize>>,
+    /// By node: the share that it does not answer by its own health, over all cohorts.
+    pub(crate) own_failing: Vec<f64>,
     /// By cohort and dependency as written: what it contributes.
     pub(crate) contributions: Vec<Vec<Contribution>>,
     /// By service: its load, 1 being normal.
@@ -163,6 +175,8 @@ pub(crate) struct Moment {
     pub(crate) coming: Vec<f64>,
     /// By service: the share lost to overload.
     pub(crate) lost: Vec<f64>,
+    /// By consumer: by how much the messages that wait for it grow in a second.
+    pub(crate) message_growth: BTreeMap<usize, f64>,
     /// The services whose overload does not settle.
     pub(crate) swinging: Vec<usize>,
     /// Whether every cycle came to rest.
@@ -191,30 +205,74 @@ pub(crate) fn settle(
     let traffic = Traffic::new(graph);
     let mut lost = lost_before.to_vec();
     let mut approach = Approach::new(&lost);
-    loop {
-        let mut moment = failure_at(graph, world, situation, &lost);
+    let mut spilled = BTreeMap::new();
+    for round in 0.. {
+        let mut moment = failure_at(graph, world, situation, &lost, &spilled);
         if !has_load {
             return moment;
         }
-        moment.loads = loads(graph, world, situation, &traffic, &moment, false);
-        moment.coming = loads(graph, world, situation, &traffic, &moment, true);
+        let all = (graph, world, situation, &traffic, &moment, &spilled);
+        let of_nodes = loads(all, of_nodes_in);
+        let coming = loads(all, |loads| loads.by_service(true));
+        moment.loads = loads(all, |loads| loads.by_service(false));
+        moment.coming = coming;
+        let mut spills_anew = false;
+        for node in messages::consumers(graph) {
+            let [comes, takes] = message_rates(graph, situation, &moment, &of_nodes, node);
+            moment.message_growth.insert(node, comes - takes);
+            let now = if comes > takes { 1.0 - takes / comes } else { 0.0 };
+            let before = spilled.insert(node, now).unwrap_or(0.0);
+            spills_anew |= (now - before).abs() > SETTLED;
+        }
         let asked = overload(graph, situation, &moment.loads);
         let moves = |service: &usize| (asked[*service] - lost[*service]).abs() > approach::SETTLED;
         let moving: Vec<usize> = (0..asked.len()).filter(moves).collect();
         let (next, goes_on) = approach.next(&lost, &asked);
         lost = next;
         // A cycle that does not come to rest gives no loads to go on from.
-        if !goes_on || !moment.cycles_rest {
+        let is_over = !goes_on && (!spills_anew || round >= approach::GIVEN_UP);
+        if is_over || !moment.cycles_rest {
             moment.swinging = moving;
             moment.lost = lost;
             moment.swamped = swamped(graph, situation, &moment.coming);
             return moment;
         }
     }
+    unreachable!("it ends after some rounds")
+}
+
+/// How fast messages come to a consumer, and how fast it takes them: 1 is normal traffic.
+fn message_rates(
+    graph: &Graph,
+    situation: &Situation,
+    moment: &Moment,
+    of_nodes: &[f64],
+    node: usize,
+) -> [f64; 2] {
+    let service = graph.nodes[node].service().expect("flows take no messages");
+    let used = graph.topology.services[service].utilization.expect("it is known");
+    let works = 1.0 - moment.states[node].slow - moment.states[node].down;
+    let kept = 1.0 - moment.lost[service];
+    let turned_away = situation.effects.as_ref().map_or(0.0, |effect| effect.turned_away[service]);
+    let failing_over = situation.failing_over.get(service).copied().unwrap_or(0.0);
+    // What is turned away is part of what does not work.
+    let arrives = (1.0 - turned_away) * (1.0 - failing_over) * (1.0 - situation.hanging[service]);
+    let takes = if works > 0.0 && kept > 0.0 && arrives > 0.0 {
+        situation.capacity[service] / used.get() / arrives * (works / kept).min(1.0)
+    } else {
+        0.0
+    };
+    [of_nodes[node], takes]
 }
 
 /// Section "failure travels to callers" for every cohort.
-fn failure_at(graph: &Graph, world: &World, situation: &Situation, lost: &[f64]) -> Moment {
+fn failure_at(
+    graph: &Graph,
+    world: &World,
+    situation: &Situation,
+    lost: &[f64],
+    spilled: &BTreeMap<usize, f64>,
+) -> Moment {
     let mut moment = Moment {
         states: vec![State::OK; graph.nodes.len()],
         swamped: vec![false; graph.topology.services.len()],
@@ -222,22 +280,32 @@ fn failure_at(graph: &Graph, world: &World, situation: &Situation, lost: &[f64])
         too_late_by_cohort: Vec::new(),
         weights: situation.cohorts.iter().map(|cohort| cohort.weight).collect(),
         by_cohort: Vec::new(),
+        active: Vec::new(),
+        own_failing: vec![0.0; graph.nodes.len()],
         contributions: Vec::new(),
         loads: vec![1.0; graph.topology.services.len()],
         coming: vec![1.0; graph.topology.services.len()],
         lost: lost.to_vec(),
+        message_growth: BTreeMap::new(),
         swinging: Vec::new(),
         cycles_rest: true,
     };
     for cohort in &situation.cohorts {
-        let here = Here { graph, world, situation, cohort, lost };
+        let here = Here { graph, world, situation, cohort, lost, spilled };
         let (states, delays, rest) = here.failure();
         moment.cycles_rest &= rest;
         for (sum, state) in moment.states.iter_mut().zip(&states) {
             *sum = sum.plus(state.times(cohort.weight));
         }
+        for (node, sum) in moment.own_failing.iter_mut().enumerate() {
+            *sum += cohort.weight * here.own_failing(node);
+        }
         let all = 0..graph.written.len();
         let seen = Seen { states: &states, delays: &delays };
+        let goes_to_one =
+            |w: &usize| graph.written[*w].dependency.mode == Some(MemberMode::Failover);
+        let active = all.clone().filter(goes_to_one).map(|w| (w, here.active_member(w, seen)));
+        moment.active.push(active.collect());
         moment.contributions.push(all.map(|w| here.contribution(w, seen)).collect());
         let too_late: Vec<f64> = (0..graph.nodes.len())
             .map(|node| here.too_late(node, states[node], &delays[node]))
@@ -251,30 +319,34 @@ fn failure_at(graph: &Graph, world: &World, situation: &Situation, lost: &[f64])
     moment
 }
 
-/// The load of every service: cohorts share capacity.
-fn loads(
-    graph: &Graph,
-    world: &World,
-    situation: &Situation,
-    traffic: &Traffic,
-    moment: &Moment,
-    healthy: bool,
-) -> Vec<f64> {
-    let mut sum = vec![0.0; graph.topology.services.len()];
+/// Everything that decides loads.
+type Deciding<'a> =
+    (&'a Graph<'a>, &'a World, &'a Situation, &'a Traffic, &'a Moment, &'a BTreeMap<usize, f64>);
+
+/// Loads over all cohorts, which share capacity.
+fn loads(all: Deciding<'_>, of: impl Fn(&CohortLoads<'_>) -> Vec<f64>) -> Vec<f64> {
+    let (graph, world, situation, traffic, moment, spilled) = all;
+    let mut sum: Vec<f64> = Vec::new();
     for (number, cohort) in situation.cohorts.iter().enumerate() {
-        let here = Here { graph, world, situation, cohort, lost: &moment.lost };
+        let here = Here { graph, world, situation, cohort, lost: &moment.lost, spilled };
         let cohort_loads = CohortLoads {
             here,
             traffic,
             states: &moment.by_cohort[number],
             contributions: &moment.contributions[number],
-            healthy,
         };
-        for (sum, load) in sum.iter_mut().zip(cohort_loads.by_service()) {
+        let loads = of(&cohort_loads);
+        sum.resize(loads.len(), 0.0);
+        for (sum, load) in sum.iter_mut().zip(loads) {
             *sum += cohort.weight * load;
         }
     }
     sum
+}
+
+/// The loads of the nodes that one cohort brings.
+fn of_nodes_in(loads: &CohortLoads<'_>) -> Vec<f64> {
+    loads.by_node()
 }
 
 /// What decides the loads that one cohort brings.
@@ -283,12 +355,10 @@ struct CohortLoads<'a> {
     traffic: &'a Traffic,
     states: &'a [State],
     contributions: &'a [Contribution],
-    /// Whether services count only what their own health does not fail.
-    healthy: bool,
 }
 
 impl CohortLoads<'_> {
-    fn by_service(&self) -> Vec<f64> {
+    fn by_node(&self) -> Vec<f64> {
         let graph = self.here.graph;
         let mut of_nodes = vec![1.0; graph.nodes.len()];
         for &node in graph.cycles.iter().rev().flatten() {
@@ -299,14 +369,23 @@ impl CohortLoads<'_> {
                 }
             };
         }
-        let services = 0..graph.topology.services.len();
-        services.map(|service| self.mean_of(service, &of_nodes, |_| true, self.healthy)).collect()
+        of_nodes
+    }
+
+    /// The loads of the services; if asked, only what their own health does not fail.
+    fn by_service(&self, healthy: bool) -> Vec<f64> {
+        let of_nodes = self.by_node();
+        let services = 0..self.here.graph.topology.services.len();
+        services.map(|service| self.mean_of(service, &of_nodes, |_| true, healthy)).collect()
     }
 
     /// 1, and with users who try again 1 + the sum of (r p)^k for k = 1..n.
     fn flow_load(&self, flow: usize, node: usize) -> f64 {
         let failing = self.states[node].slow + self.states[node].down;
         let Some(retry) = self.here.graph.topology.flows[flow].retry_by_users else { return 1.0 };
+        if retry.after.is_some() {
+            return self.here.situation.returning.get(flow).copied().unwrap_or(1.0);
+        }
         let again = retry.share.get() * failing;
         1.0 + (1..=retry.attempts).map(|k| libm::pow(again, f64::from(k))).sum::<f64>()
     }
@@ -404,6 +483,12 @@ impl CohortLoads<'_> {
             return 1.0;
         }
         let members = &self.contributions[arrival.written].members;
+        if let Some(share) = members[member].share {
+            return share;
+        }
+        if call.mode.is_some() {
+            return 1.0;
+        }
         let up = |number: usize| 1.0 - members[number].state.slow - members[number].state.down;
         let all_up: f64 = (0..members.len()).map(up).sum();
         if all_up <= SETTLED {
@@ -437,7 +522,8 @@ fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
         let turned_away =
             situation.effects.as_ref().map_or(0.0, |effect| effect.turned_away[service]);
         let failing_over = situation.failing_over.get(service).copied().unwrap_or(0.0);
-        let load = loads[service] * (1.0 - turned_away) * (1.0 - failing_over);
+        let arrives = (1.0 - turned_away) * (1.0 - failing_over);
+        let load = loads[service] * arrives * (1.0 - situation.hanging[service]);
         let has_room = !situation.waiting.is_full(graph, service);
         if situation.down[service] || load <= capacity || has_room {
             return 0.0;

@@ -22,12 +22,15 @@
 
 mod approach;
 mod cause;
+mod customers;
 mod evidence;
 mod graph;
 mod interventions;
 mod load;
+mod messages;
 mod moment;
 mod outcome;
+mod refills;
 mod time;
 mod waiting;
 mod walk;
@@ -110,7 +113,7 @@ pub(crate) fn story(
         }
         story.happen(now, with.last(), without.last());
         let mut wrongs = story.wrongs(now);
-        let domains = wrongs.domains(change);
+        let domains = wrongs.domains(&world, change);
         let up = world.infrastructure(&graph, change, &domains, now).up;
         wrongs.failing_over = failovers[0].look(&graph, now, &up);
         let moment = with.go_to(now, wrongs.situation(&graph, &world, change, now));

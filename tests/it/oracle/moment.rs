@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blastwave::model::topology::{Buffer, CallKind, Queue, WhenFull};
+use blastwave::model::topology::{Buffer, CallKind, MemberMode, Queue, WhenFull};
 use blastwave::model::{Seconds, Share, defaults};
 
 use super::graph::Graph;
 use super::interventions::{Acts, Effects};
+use super::messages;
 use super::waiting::{self, Delay, Piece, Usual, Waiting};
 use super::world::World;
 
@@ -109,8 +110,20 @@ pub(crate) struct Situation {
     pub(crate) effects: Option<Effects>,
     /// By service: the share of calls that goes to replicas which are down.
     pub(crate) failing_over: Vec<f64>,
+    /// By service: the share of calls that hangs where a failure domain does.
+    pub(crate) hanging: Vec<f64>,
+    /// By service: whether calls to replicas that were lost hang, instead of failing.
+    pub(crate) loses_slowly: Vec<bool>,
     /// The work that waits.
     pub(crate) waiting: Waiting,
+    /// The dependencies as written whose messages find the buffer full.
+    pub(crate) full: BTreeSet<usize>,
+    /// (written, member): the share of its usual answers that a cache gives which is refilled.
+    pub(crate) warm: BTreeMap<(usize, usize), f64>,
+    /// By flow: orders, those of customers who thought and come back included; 1 is normal.
+    pub(crate) returning: Vec<f64>,
+    /// Whether time goes on, so that callers have to learn what fails.
+    pub(crate) is_story: bool,
     /// When it is.
     pub(crate) now: f64,
 }
@@ -130,6 +143,10 @@ pub(crate) struct Cohort {
     pub(crate) surge: Vec<f64>,
     /// (written, member): if the member is failing now, the share of what the cache held that is left.
     pub(crate) fresh: BTreeMap<(usize, usize), f64>,
+    /// (written, member): members that have been failing for so long that callers know.
+    pub(crate) known_members: BTreeSet<(usize, usize)>,
+    /// By dependency as written: the member that all calls went to last.
+    pub(crate) active: BTreeMap<usize, usize>,
     /// The share that is left at once when it begins to fail.
     pub(crate) fresh_at_first: f64,
     /// By node: how much later broken targets let it answer, one after the other.
@@ -151,6 +168,8 @@ pub(crate) struct Here<'a> {
     pub(crate) cohort: &'a Cohort,
     /// By service: the share lost to overload.
     pub(crate) lost: &'a [f64],
+    /// By node: the share of messages that a full buffer has no room for.
+    pub(crate) spilled: &'a BTreeMap<usize, f64>,
 }
 
 /// One dependency of an `any_of`, or the only one of a call, after steps 0 to 4.
@@ -162,11 +181,29 @@ pub(crate) struct Member {
     pub(crate) retries: f64,
     /// Which share of what it usually does the cache answers; 1 without a cache.
     pub(crate) cache_answers: f64,
+    /// The share of calls that would be answered without the cache.
+    pub(crate) misses_answered: f64,
+    /// The share of its normal traffic that it gets, where each call goes to one member.
+    pub(crate) share: Option<f64>,
     /// How it makes the caller wait: of requests that are answered, and of those that fail.
     answered: Delay,
     failed: Delay,
     /// Its failing share before, after step 3, and after step 4.
     failing: [f64; 3],
+}
+
+/// What an attempt comes to after steps 0 to 2.
+#[derive(Clone, Debug, Default)]
+struct Attempt {
+    state: State,
+    /// The share that took all of the timeout.
+    timed_out: f64,
+    /// How much later the others are answered.
+    in_time: Delay,
+    /// The share of calls that is made at all.
+    made: f64,
+    /// The failing share before.
+    comes_in: f64,
 }
 
 /// The steps after which the failing share of a call is looked at.
@@ -296,6 +333,15 @@ impl Here<'_> {
         causes
     }
 
+    /// The share of requests that a node does not answer by its own health, overload apart.
+    pub(crate) fn own_failing(&self, node: usize) -> f64 {
+        let nothing_lost = vec![0.0; self.lost.len()];
+        let here = Here { lost: &nothing_lost, ..*self };
+        let left: f64 =
+            here.own_health(node).iter().map(|cause| 1.0 - cause.slow - cause.down).product();
+        1.0 - left
+    }
+
     /// Those for which a node does not even make its calls.
     pub(crate) fn early_causes(&self, node: usize) -> Vec<State> {
         let effects = self.situation.effects.as_ref();
@@ -313,7 +359,12 @@ impl Here<'_> {
             causes.push(State::DOWN);
         }
         let failing_over = self.situation.failing_over.get(service).copied().unwrap_or(0.0);
-        causes.push(State { down: failing_over, ..State::OK });
+        causes.push(if self.situation.loses_slowly[service] {
+            State { slow: failing_over, ..State::OK }
+        } else {
+            State { down: failing_over, ..State::OK }
+        });
+        causes.push(State { slow: self.situation.hanging[service], ..State::OK });
         let lost = self.lost[service];
         causes.push(match self.graph.topology.services[service].queue.unwrap_or_default() {
             Queue::Threads { .. } => State { slow: lost, ..State::OK },
@@ -329,22 +380,50 @@ impl Here<'_> {
         let states = seen.states;
         let written = &self.graph.written[number];
         let call = written.dependency;
-        let members: Vec<Member> =
-            (0..written.on.len()).map(|member| self.member(number, member, seen)).collect();
+        let consumer = messages::consumer(self.graph, number);
+        let members: Vec<Member> = match consumer {
+            Some(node) => vec![self.message(number, node, seen)],
+            None => match call.mode {
+                Some(MemberMode::Failover) => self.one_of(number, seen),
+                Some(MemberMode::Spread) => self.spread(number, seen),
+                Some(MemberMode::Quorum) | None => {
+                    (0..written.on.len()).map(|m| self.member(number, m, seen)).collect()
+                }
+            },
+        };
         let worst = |stage: usize| members.iter().map(|m| m.failing[stage]).fold(0.0, f64::max);
-        let together =
-            if call.any_of { any_of(&members, call.needs as usize) } else { members[0].state };
+        // Where each call goes to one member, what it meets is the state of that one, or the mean.
+        let one = match call.mode {
+            Some(MemberMode::Failover | MemberMode::Spread) => {
+                members.iter().position(|member| member.share.is_some_and(|share| share > 0.0))
+            }
+            Some(MemberMode::Quorum) | None => None,
+        };
+        let together = match one {
+            Some(one) => members[one].state,
+            None if call.any_of => any_of(&members, call.needs as usize),
+            None => members[0].state,
+        };
         let mut failing = [0.0; STAGES];
-        failing[..4].copy_from_slice(&[worst(0), worst(1), worst(2), together.failing()]);
+        let combined = if consumer.is_some() { worst(2) } else { together.failing() };
+        failing[..4].copy_from_slice(&[worst(0), worst(1), worst(2), combined]);
 
         // 5.
         let behind =
             if call.any_of { together.failing() } else { self.failing_of(written.on[0], seen) };
-        let buffer = call.buffer.map(|buffer| self.buffer(number, buffer, behind));
+        let buffer = call.buffer.map(|buffer| match (consumer, buffer.when_full) {
+            (None, _) => self.buffer(number, buffer, behind),
+            (Some(_), WhenFull::Drop) => Buffered::Dropped,
+            (Some(_), WhenFull::Block) => Buffered::Blocked,
+        });
         let mut state = if buffer == Some(Buffered::Held) { State::OK } else { together };
         let (mut answered, mut failed) = match buffer {
             Some(Buffered::Held) => (Delay::new(), Delay::new()),
-            _ if call.any_of => waits_of_members(&members, together),
+            _ if one.is_none() && call.any_of => waits_of_members(&members, together),
+            _ if one.is_some() => {
+                let one = &members[one.expect("there is one")];
+                (one.answered.clone(), one.failed.clone())
+            }
             _ => (members[0].answered.clone(), members[0].failed.clone()),
         };
         failing[4] = state.failing();
@@ -404,13 +483,36 @@ impl Here<'_> {
         Contribution { members, together, falling_back, state, delay, failing }
     }
 
+    /// A message: nothing but what a full buffer has no room for is felt.
+    fn message(&self, number: usize, node: usize, seen: Seen<'_>) -> Member {
+        let made = 1.0 - self.led_around(number, node);
+        let is_full = self.situation.full.contains(&number);
+        let spilled = self.spilled.get(&node).copied().filter(|_| is_full).unwrap_or(0.0);
+        let comes_in = seen.states[node].times(made).failing();
+        Member {
+            state: State { down: spilled * made, ..State::OK },
+            retries: 0.0,
+            cache_answers: 1.0,
+            misses_answered: 1.0,
+            share: None,
+            answered: Delay::new(),
+            failed: Delay::new(),
+            failing: [comes_in; 3],
+        }
+    }
+
     /// Steps 0 to 4 for one of what is called.
     fn member(&self, number: usize, member: usize, seen: Seen<'_>) -> Member {
+        let node = self.graph.written[number].on[member];
+        let attempt = self.attempt(number, node, seen);
+        let fresh = self.fresh(number, member, seen);
+        self.protected(number, member, attempt, Some(node), fresh, seen)
+    }
+
+    /// Steps 0 to 2: a single attempt.
+    fn attempt(&self, number: usize, node: usize, seen: Seen<'_>) -> Attempt {
         let states = seen.states;
-        let written = &self.graph.written[number];
-        let call = written.dependency;
-        let node = written.on[member];
-        let before = self.failing_of(node, seen);
+        let call = self.graph.written[number].dependency;
         let made = 1.0 - self.led_around(number, node);
         let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } =
             states[node].times(1.0 - self.led_around(number, node));
@@ -452,6 +554,104 @@ impl Here<'_> {
             d += c;
             c = 0.0;
         }
+        let state = State { slow: l, down: d, corrupt: c, degraded: g };
+        Attempt { state, timed_out, in_time, made, comes_in }
+    }
+
+    /// The share of what a cache held that is left.
+    fn fresh(&self, number: usize, member: usize, seen: Seen<'_>) -> f64 {
+        let written = &self.graph.written[number];
+        let ttl = written.dependency.cache.and_then(|cache| cache.ttl);
+        let node = written.on[member];
+        if ttl.is_none() || !self.is_failing(self.failing_of(node, seen)) {
+            return 1.0;
+        }
+        let left = self.cohort.fresh.get(&(number, member)).copied();
+        let left = left.unwrap_or(self.cohort.fresh_at_first);
+        // What is overloaded answers some calls, and those renew entries.
+        let service = self.graph.nodes[node].service();
+        let is_renewed = service.is_some_and(|service| self.lost[service] > SLACK);
+        if is_renewed && left > SLACK { 1.0 } else { left }
+    }
+
+    /// Whether callers know that a node does not answer, and by more than its own overload.
+    fn is_known_to_fail(&self, number: usize, member: usize, seen: Seen<'_>) -> bool {
+        let written = &self.graph.written[number];
+        let node = written.on[member];
+        let lost = self.graph.nodes[node].service().map_or(0.0, |service| self.lost[service]);
+        let unanswered = self.failing_of(node, seen) - seen.states[node].corrupt;
+        let is_known = self.cohort.known_members.contains(&(number, member))
+            || written.dependency.failover.is_none()
+            || !self.situation.is_story;
+        lost < 1.0 && self.is_failing((unanswered - lost) / (1.0 - lost)) && is_known
+    }
+
+    /// The number of the member that all calls go to.
+    pub(crate) fn active_member(&self, number: usize, seen: Seen<'_>) -> usize {
+        let count = self.graph.written[number].on.len();
+        let last = self.cohort.active.get(&number).copied().unwrap_or(0);
+        let mut next = (0..count).map(|step| (last + step) % count);
+        next.find(|member| !self.is_known_to_fail(number, *member, seen)).unwrap_or(last)
+    }
+
+    /// The members of a call that goes to one of them.
+    fn one_of(&self, number: usize, seen: Seen<'_>) -> Vec<Member> {
+        let active = self.active_member(number, seen);
+        let share = |member: usize| if member == active { 1.0 } else { 0.0 };
+        let all = 0..self.graph.written[number].on.len();
+        all.map(|m| Member { share: Some(share(m)), ..self.member(number, m, seen) }).collect()
+    }
+
+    /// The members of a call of which each attempt goes to one at random.
+    fn spread(&self, number: usize, seen: Seen<'_>) -> Vec<Member> {
+        let on = &self.graph.written[number].on;
+        let all: Vec<usize> = (0..on.len()).collect();
+        let mut called: Vec<usize> = all
+            .iter()
+            .copied()
+            .filter(|member| !self.is_known_to_fail(number, *member, seen))
+            .collect();
+        if called.is_empty() {
+            called.clone_from(&all);
+        }
+        let weight = 1.0 / called.len() as f64;
+        let mut mean = Attempt::default();
+        let mut fresh = 0.0;
+        for member in &called {
+            let attempt = self.attempt(number, on[*member], seen);
+            mean.state = mean.state.plus(attempt.state.times(weight));
+            mean.timed_out += weight * attempt.timed_out;
+            mean.in_time.extend(waiting::scaled(&attempt.in_time, weight));
+            mean.made += weight * attempt.made;
+            fresh += weight * self.fresh(number, *member, seen);
+        }
+        let combined = self.protected(number, 0, mean, None, fresh, seen);
+        let of = |member: usize| {
+            let attempt = self.attempt(number, on[member], seen);
+            let share = if called.contains(&member) { weight * on.len() as f64 } else { 0.0 };
+            Member { share: Some(share), failing: [attempt.comes_in; 3], ..combined.clone() }
+        };
+        all.into_iter().map(of).collect()
+    }
+
+    /// Steps 3 and 4; at random there is no single node behind them.
+    fn protected(
+        &self,
+        number: usize,
+        member: usize,
+        attempt: Attempt,
+        node: Option<usize>,
+        fresh: f64,
+        seen: Seen<'_>,
+    ) -> Member {
+        let states = seen.states;
+        let written = &self.graph.written[number];
+        let call = written.dependency;
+        let Attempt { state, timed_out, in_time, made, comes_in } = attempt;
+        let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } = state;
+        let breaker = call.circuit_breaker == Some(true);
+        let timeout = call.waits_per_attempt().map_or(f64::INFINITY, Seconds::get);
+        let waits = matches!(call.kind, None | Some(CallKind::Sync));
         // 3.
         let p = d;
         // The page's (1-p^(n+1))/(1-p) - 1 is this sum, which needs no case for p = 1.
@@ -484,31 +684,30 @@ impl Here<'_> {
             (answered, failed) = (all.answered, all.failed);
         }
         // What was too late before a wait became shorter at once is tried again.
-        let service = self.graph.nodes[node].service().expect("flows are not called");
-        let (wait, (echo, since)) =
-            (self.situation.waiting.wait[service], self.situation.waiting.echo[service]);
-        let echoes = echo >= timeout && wait < timeout && self.situation.now < since + timeout;
+        let echoes = node.is_some_and(|node| {
+            let service = self.graph.nodes[node].service().expect("flows are not called");
+            let (wait, (echo, since)) =
+                (self.situation.waiting.wait[service], self.situation.waiting.echo[service]);
+            echo >= timeout && wait < timeout && self.situation.now < since + timeout
+        });
         if echoes && waits {
             for_load = for_load.max(f64::from(call.retries.unwrap_or(0)).min(budget));
         }
-        let retries = for_load;
+        let mut retries = for_load;
+        // An open breaker lets nothing through.
+        if breaker && node.is_some_and(|node| reaches(self.own_failing(node), 0.5)) {
+            (l, d, c, g, retries) = (0.0, made, 0.0, 0.0, -1.0);
+            answered.clear();
+            failed.clear();
+        }
         let retried = l + d + c;
+        let misses_answered = if made > 0.0 { 1.0 - (l + d) / made } else { 0.0 };
         // 4.
         let mut cache_answers = 1.0;
         if let Some(cache) = call.cache {
             let serves = written.cache_service.map_or(1.0, |node| 1.0 - states[node].failing());
-            let left = self.cohort.fresh.get(&(number, member));
-            let fresh = match cache.ttl {
-                Some(_) if self.is_failing(before) => {
-                    let left = left.copied().unwrap_or(self.cohort.fresh_at_first);
-                    // What is overloaded answers some calls, and those renew entries.
-                    let service = self.graph.nodes[node].service();
-                    let is_renewed = service.is_some_and(|service| self.lost[service] > SLACK);
-                    if is_renewed && left > SLACK { 1.0 } else { left }
-                }
-                _ => 1.0,
-            };
-            cache_answers = serves * fresh;
+            let warm = self.situation.warm.get(&(number, member)).copied().unwrap_or(1.0);
+            cache_answers = serves * fresh * warm;
             let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
             (l, d) = (l * rest, d * rest);
             answered = waiting::scaled(&answered, rest);
@@ -521,6 +720,8 @@ impl Here<'_> {
             state: State { slow: l, down: d, corrupt: c, degraded: g },
             retries,
             cache_answers,
+            misses_answered,
+            share: None,
             answered,
             failed,
             failing: [comes_in, retried, l + d + c],

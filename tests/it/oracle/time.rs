@@ -523,7 +523,7 @@ impl<'a> Story<'a> {
     }
 
     fn add_taken_down_by_domains(&self, restarts: &mut BTreeMap<usize, Restart>) {
-        let domains = self.wrongs(self.moment_at).domains(self.change);
+        let domains = self.wrongs(self.moment_at).domains(self.world, self.change);
         let with = self.world.infrastructure(self.graph, self.change, &domains, self.moment_at);
         let without = self.world.infrastructure(self.graph, self.change, &[], self.moment_at);
         for service in 0..with.down.len() {

@@ -1,10 +1,13 @@
 //! One world from moment to moment: what is carried over, and since when things have been failing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::customers::Customers;
 use super::graph::Graph;
 use super::load::{Moment, settle};
+use super::messages::Messages;
 use super::moment::{Cohort, Situation, reaches};
+use super::refills::Refills;
 use super::waiting::Waiting;
 use super::world::World;
 
@@ -25,8 +28,13 @@ pub(crate) struct Walk<'a> {
     /// Whether time goes on, so that what falls is looked at in steps.
     is_timed: bool,
     clocks: Vec<Clocks>,
+    /// By cohort: the members that all calls went to last.
+    active: Vec<BTreeMap<usize, usize>>,
     last: Option<(Situation, Moment)>,
     waiting: Waiting,
+    messages: Messages,
+    refills: Refills,
+    customers: Customers,
     /// When the last moment was.
     at: f64,
     /// The shares of services that start anew.
@@ -42,8 +50,12 @@ impl<'a> Walk<'a> {
             world,
             is_timed,
             clocks: Vec::new(),
+            active: Vec::new(),
             last: None,
             waiting,
+            messages: Messages::default(),
+            refills: Refills::default(),
+            customers: Customers::new(graph),
             at: 0.0,
             forgotten: Vec::new(),
         }
@@ -74,12 +86,24 @@ impl<'a> Walk<'a> {
         for (clocks, cohort) in self.clocks.iter().zip(&mut situation.cohorts) {
             note_overdue(self.graph, clocks, now, self.is_timed, cohort);
         }
+        self.active.resize(situation.cohorts.len(), BTreeMap::new());
+        for (active, cohort) in self.active.iter().zip(&mut situation.cohorts) {
+            cohort.active.clone_from(active);
+        }
+        situation.is_story = self.is_timed;
         self.gather(now, &situation);
         situation.waiting = self.waiting.clone();
+        situation.full = self.messages.full(self.graph);
+        situation.warm = self.refills.warm(self.graph);
+        situation.returning = self.customers.orders(self.graph);
         // Nothing else asks what time it is.
         situation.now =
             if self.waiting.echo.iter().any(|(echo, _)| *echo > 0.0) { now } else { 0.0 };
         let moment = self.moment(&situation);
+        self.active.clone_from(&moment.active);
+        if self.is_timed {
+            self.refills.look(self.graph, &moment);
+        }
         for (number, clocks) in self.clocks.iter_mut().enumerate() {
             clocks.read(self.graph, now, &moment, number);
         }
@@ -99,6 +123,9 @@ impl<'a> Walk<'a> {
                 })
                 .collect();
             self.waiting.go_on(self.graph, now - self.at, &coming, &before.capacity);
+            self.messages.go_on(self.graph, now - self.at, &moment.message_growth);
+            self.refills.go_on(now - self.at, moment);
+            self.customers.go_on(self.graph, now - self.at, moment);
         }
         for (service, share) in self.forgotten.drain(..) {
             // What waits in it is lost with it, and is not tried again.
@@ -138,6 +165,8 @@ impl<'a> Walk<'a> {
 #[derive(Clone, Copy)]
 enum Store {
     Cache(usize, usize),
+    /// What callers do not know yet of a member.
+    Member(usize, usize),
     Buffer(usize),
 }
 
@@ -151,6 +180,12 @@ impl Clocks {
                 for (member, node) in written.on.iter().enumerate() {
                     let cache = Store::Cache(number, member);
                     due.extend(self.node[*node].map(|since| (since, ttl.get(), cache)));
+                }
+            }
+            if let Some(failover) = call.failover {
+                for (member, node) in written.on.iter().enumerate() {
+                    let known = Store::Member(number, member);
+                    due.extend(self.node[*node].map(|since| (since, failover.get(), known)));
                 }
             }
             if let Some(buffer) = call.buffer {
@@ -202,11 +237,17 @@ fn note_overdue(graph: &Graph, clocks: &Clocks, now: f64, is_timed: bool, cohort
     cohort.fresh.clear();
     cohort.fresh_at_first = fresh_share(0.0, 1.0, is_timed);
     cohort.overdue_buffers = BTreeSet::new();
+    cohort.known_members = BTreeSet::new();
     for (since, limit, store) in clocks.due(graph) {
         match store {
             Store::Cache(number, member) => {
                 let fresh = fresh_share(now - since, limit, is_timed);
                 cohort.fresh.insert((number, member), fresh);
+            }
+            Store::Member(number, member) => {
+                if reaches(now - since, limit) {
+                    cohort.known_members.insert((number, member));
+                }
             }
             Store::Buffer(number) => {
                 if reaches(now - since, limit) {

@@ -279,15 +279,15 @@ fn draw_target(graph: &Graph, dice: &Dice, change: &Change, target: &Target) -> 
         || change.targets.iter().filter(|target| matches!(target.on, TargetRef::Node(_)));
     let is_one_cause =
         !change.independent && services().all(|service| service.modes == target.modes);
+    let is_domain = matches!(target.on, TargetRef::Domain(_));
     let mode_name = services()
         .next()
-        .filter(|_| is_one_cause)
+        .filter(|_| is_one_cause && !is_domain)
         .map_or(name.clone(), |item| target_name(graph, item));
     let (low, high) = target.severity;
-    let is_domain = matches!(target.on, TargetRef::Domain(_));
     DrawnTarget {
         broken: dice.happens("target", &name, target.probability.get()),
-        mode: if is_domain { Mode::Down } else { draw_mode(dice, &mode_name, &target.modes) },
+        mode: draw_mode(dice, &mode_name, &target.modes),
         severity: if is_domain {
             1.0
         } else {
@@ -328,11 +328,50 @@ pub(crate) struct Infrastructure {
     pub(crate) down: Vec<bool>,
     /// By service: the share of its replicas that is up.
     pub(crate) up: Vec<f64>,
+    /// By service: the share of its calls that hangs in targets, where callers never learn that it does.
+    pub(crate) hanging: Vec<f64>,
+    /// By service: whether what it lost to targets hangs.
+    pub(crate) loses_slowly: Vec<bool>,
 }
 
 impl World {
     /// What is up while these domains are down because they are targets.
     pub(crate) fn infrastructure(
+        &self,
+        graph: &Graph,
+        change: &Change,
+        targets: &[(DomainId, bool)],
+        now: f64,
+    ) -> Infrastructure {
+        let hanging: Vec<DomainId> =
+            targets.iter().filter(|(_, hangs)| *hangs).map(|(domain, _)| *domain).collect();
+        let all: Vec<DomainId> = targets.iter().map(|(domain, _)| *domain).collect();
+        let down: Vec<DomainId> =
+            targets.iter().filter(|(_, hangs)| !hangs).map(|(domain, _)| *domain).collect();
+        let mut infrastructure = self.without(graph, change, &down, now);
+        if hanging.is_empty() {
+            return infrastructure;
+        }
+        // What hangs serves nobody; where callers learn of it, it is as good as down.
+        let lost = self.without(graph, change, &all, now);
+        for (service, stated) in graph.topology.services.iter().enumerate() {
+            let learns = stated.replicas.as_ref().and_then(|replicas| replicas.failover).is_some();
+            let (was_down, up) = (infrastructure.down[service], infrastructure.up[service]);
+            infrastructure.up[service] = lost.up[service];
+            infrastructure.loses_slowly[service] =
+                lost.up[service] < up || (lost.down[service] && !was_down);
+            if learns {
+                infrastructure.down[service] = lost.down[service];
+            } else if !was_down {
+                infrastructure.hanging[service] =
+                    if lost.down[service] { 1.0 } else { up - lost.up[service] };
+            }
+        }
+        infrastructure
+    }
+
+    /// What is up while these domains are down.
+    fn without(
         &self,
         graph: &Graph,
         change: &Change,
@@ -362,7 +401,13 @@ impl World {
             !self.is_down(&name, self.replica_down[&name], now)
                 && !domain.is_some_and(|domain| domain_is_down(*domain))
         };
-        let mut infrastructure = Infrastructure { down: Vec::new(), up: Vec::new() };
+        let services = topology.services.len();
+        let mut infrastructure = Infrastructure {
+            down: Vec::new(),
+            up: Vec::new(),
+            hanging: vec![0.0; services],
+            loses_slowly: vec![false; services],
+        };
         for service in &topology.services {
             let id = topology.service_id(&service.name).expect("services are sorted by name");
             let mut down = self.is_down(&service.name, self.service_down[&service.name], now)

@@ -64,7 +64,7 @@ fn an_expired_cache_lets_everything_through_too() {
     let mut topology = a_calls(&[call("b")]);
     let ttl = Some(seconds(60.0));
     topology.services[0].dependencies[0].cache =
-        Some(Cache { ttl, hit_ratio: share(0.75), service: None });
+        Some(Cache { ttl, hit_ratio: share(0.75), service: None, refill: None });
     let change = breaks(&topology, &[("b", Down(1.0))]);
     assert_close(lasting(&topology, &change, 1, 0, 0.0).loads["b"], 1.0);
     // Half of the entries are left: (1 - 0.375) / 0.25.
@@ -330,7 +330,7 @@ fn any_of_traffic_moves_to_the_members_that_are_up() {
 #[test]
 fn users_who_try_again_bring_load() {
     let mut topology = a_calls(&[call("b")]);
-    let users = UserRetries { share: share(0.5), attempts: 2 };
+    let users = UserRetries { share: share(0.5), attempts: 2, after: None };
     topology.flows[0].retry_by_users = Some(users);
     assert_close(load_of("a", &topology, &[("b", Down(1.0))]), 1.0 + 0.5 + 0.25);
     assert_close(load_of("b", &topology, &[("b", Down(0.4))]), 1.0 + 0.2 + 0.04);

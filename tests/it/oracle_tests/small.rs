@@ -85,7 +85,9 @@ impl Call {
     /// A cache for ever, without a service.
     pub(super) fn cache(self, hit_ratio: f64) -> Self {
         let hit_ratio = share(hit_ratio);
-        self.with(|call| call.cache = Some(Cache { ttl: None, hit_ratio, service: None }))
+        self.with(|call| {
+            call.cache = Some(Cache { ttl: None, hit_ratio, service: None, refill: None });
+        })
     }
 
     pub(super) fn cache_service(mut self, service: &'static str) -> Self {
@@ -367,7 +369,7 @@ pub(super) fn rollout(routing: Routing, stages: &[(f64, f64, f64)]) -> Rollout {
         bake: bake.is_finite().then(|| seconds(*bake)),
         catch_probability: share(*gate),
     };
-    Rollout { routing, stages: stages.iter().map(stage).collect(), strategy: None }
+    Rollout { routing, stages: stages.iter().map(stage).collect(), strategy: None, replacing: None }
 }
 
 /// The number of a service.

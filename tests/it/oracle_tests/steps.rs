@@ -106,10 +106,10 @@ fn a_retry_budget_caps_the_retries() {
 }
 
 #[test]
-fn an_open_breaker_stops_the_retries() {
+fn an_open_breaker_lets_nothing_through() {
     let call = call("b").retries(1).with(|call| call.circuit_breaker = Some(true));
     assert_state(state(call.clone(), &[("b", Down(0.4))]), [0.0, 0.16, 0.0, 0.0]);
-    assert_state(state(call, &[("b", Down(0.5))]), [0.0, 0.5, 0.0, 0.0]);
+    assert_state(state(call, &[("b", Down(0.5))]), [0.0, 1.0, 0.0, 0.0]);
 }
 
 #[test]

@@ -345,3 +345,47 @@ fn users_who_try_again_lose_less() {
         assert_orders(found.orders_lost, run.lost(0, 0.0, 199.0), ORDERS_TOLERANCE, &name);
     }
 }
+
+#[test]
+fn messages_wait_for_their_consumer_and_are_late() {
+    let mut draws = Draws::new(10);
+    for _ in 0..6 {
+        let used = between(&mut draws, 0.3, 0.8);
+        let (left, seconds) = (between(&mut draws, 0.0, 0.5) * used, 600.0);
+        let left = (left * 100.0).round() / 100.0;
+        let limit = 120.0;
+        let topology = format!(
+            "version: 1
+topology: shop
+services:
+  web: {{ dependencies: [{{ service: mailer, kind: async, buffer: {{ holds: 4h, when_full: drop }} }}] }}
+  mailer: {{ utilization: {used} }}
+  notes:
+flows:
+  buy: {{ steps: [web], rate: 20/s, objective: {{ latency: {limit}s }} }}
+"
+        );
+        let horizon = 4.0 * seconds / (1.0 - used);
+        let change =
+            loses_capacity(1.0 - left, seconds, horizon).replace("target: db", "target: mailer");
+        let (topology, change) = {
+            let topology = Topology::from_yaml(&topology).expect("it is right");
+            let change = Change::from_yaml(&change, &topology).expect("it is right");
+            (topology, change)
+        };
+        let report = Simulation::new(&topology, &change).trials(20).run();
+        let late = report.flows[0].late.as_ref().map_or(0.0, |late| late.count.expect("a rate"));
+        // As objects: each message is a request of its own, which nobody gives up on.
+        let system = System {
+            services: vec![Service::loaded(4, used, 20.0)],
+            flows: vec![Flow::new(0, 20.0)],
+            events: vec![
+                (0.0, Happening::Speed { service: 0, share: left.max(1e-6) }),
+                (seconds, Happening::Speed { service: 0, share: 1.0 }),
+            ],
+        };
+        let run = simulate(&system, horizon, 1);
+        let expected = run.outcomes.iter().filter(|outcome| outcome.took > limit).count() as f64;
+        assert_orders(late, expected, ORDERS_TOLERANCE, &format!("{used} used, {left} left"));
+    }
+}

@@ -47,6 +47,10 @@ impl<'a> Alone<'a> {
             since: [echo.since[lane]],
         });
         copy(&mut self.state.admitted, &from.admitted, |share| [share[lane]]);
+        copy(&mut self.state.messages, &from.messages, |waits| [waits[lane]]);
+        copy(&mut self.state.spilled, &from.spilled, |share| [share[lane]]);
+        copy(&mut self.state.refilled, &from.refilled, |seconds| [seconds[lane]]);
+        copy(&mut self.state.returning, &from.returning, |(node, orders)| (*node, [orders[lane]]));
         copy(&mut self.state.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
         copy(&mut self.state.switched_off, &from.switched_off, entry);
         for (mine, theirs) in self.state.cohorts.iter_mut().zip(&from.cohorts) {
@@ -64,6 +68,7 @@ impl<'a> Alone<'a> {
                 adds: slowed.adds,
                 factor: slowed.factor,
             });
+            copy(&mut mine.active_members, &theirs.active_members, |active| [active[lane]]);
             copy(&mut mine.call_times, &theirs.call_times, |(place, times)| {
                 (*place, [times[lane]])
             });
@@ -134,6 +139,12 @@ impl<'a> StepState<'a, LANES> {
                     for limited in &self.plan.bulkheads[bulkhead].calls {
                         self.touch(limited.node);
                     }
+                }
+            }
+            for (consumer, share) in alone.state.spilled.iter().enumerate() {
+                if self.spilled[consumer][lane] != share[0] {
+                    self.spilled[consumer][lane] = share[0];
+                    self.touch_callers_of_consumer(consumer);
                 }
             }
             for (service, share) in alone.state.overload.iter().enumerate() {

@@ -2,5 +2,6 @@
 
 pub(crate) mod approach;
 pub(crate) mod fixed_point;
+pub(crate) mod messages;
 pub(crate) mod queues;
 pub(crate) mod spread;

@@ -184,7 +184,9 @@ impl<const W: usize> StepState<'_, W> {
             self.refresh_load(loads, shares_of_users);
             let limited = self.limit_calls(loads, shares_of_users, moving);
             let before = moving;
-            moving &= self.overload(loads, moving, round) | limited;
+            moving &= self.overload(loads, moving, round)
+                | limited
+                | self.spill_messages(loads, shares_of_users, moving);
             let at_jump = before & !moving & loads.at_jump;
             if at_jump != 0 {
                 self.record_oscillations(loads, at_jump);
@@ -335,6 +337,10 @@ impl<const W: usize> StepState<'_, W> {
     /// Customers who try again.
     fn user_retries(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
         let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node)?;
+        if flow.thinks() {
+            let known = self.returning.iter().find(|(known, _)| *known as usize == node);
+            return known.map(|(_, orders)| *orders);
+        }
         if flow.retry_attempts == 0 || self.cohorts[cohort].quiet[node] {
             return None;
         }

@@ -1,5 +1,6 @@
 //! Records eight trials while they run.
 
 pub(crate) mod collector;
+pub(crate) mod customers;
 pub(crate) mod record;
 pub(crate) mod tracing;

@@ -3,7 +3,7 @@
 use crate::compile::plan::{Call, NONE, Plan};
 use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
 use crate::engine::fluid::run::Run;
-use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask};
+use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask, same};
 use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
@@ -54,6 +54,8 @@ pub(crate) struct FlowRecord {
     pub(crate) unfinished: u8,
     pub(crate) lost: Lanes,
     pub(crate) wrong: Lanes,
+    /// Orders that were lost in the last moment.
+    pub(crate) lost_now: Lanes,
     /// Orders that are late because of the change.
     pub(crate) late: Lanes,
 }
@@ -76,8 +78,14 @@ const UNTOUCHED: UnitRecord = UnitRecord {
     lasted: all(0.0),
     caused: Failures { failed: 0, degraded: 0 },
 };
-const NO_LOSS: FlowRecord =
-    FlowRecord { outage: all(0.0), unfinished: 0, lost: all(0.0), wrong: all(0.0), late: all(0.0) };
+const NO_LOSS: FlowRecord = FlowRecord {
+    outage: all(0.0),
+    unfinished: 0,
+    lost: all(0.0),
+    wrong: all(0.0),
+    lost_now: all(0.0),
+    late: all(0.0),
+};
 const UNTRIED: DependencyRecord = DependencyRecord {
     tried: 0,
     passed: 0,
@@ -164,7 +172,7 @@ impl Run<'_> {
 
     /// Returns the present share of a unit that is answered late: the worst of its nodes.
     fn late_shares(&self, unit: usize) -> Lanes {
-        if !self.plan.has_delays {
+        if !self.plan.has_delays && self.plan.consumers.is_empty() {
             return all(0.0);
         }
         // Flows stand behind all other units.
@@ -196,10 +204,14 @@ impl Run<'_> {
     }
 
     fn observe_unit(&mut self, unit: usize, lanes: u8) {
-        let Some(shares) = self.unit_shares(unit) else { return };
+        let late = self.late_shares(unit);
+        let shares = match self.unit_shares(unit) {
+            Some(shares) => shares,
+            None if same(&late, &all(0.0)) => return,
+            None => Failures { failed: all(0.0), degraded: all(0.0) },
+        };
         let now = self.failures(&shares).map(|failing| failing & lanes);
         let without = self.baseline.failures_now(unit);
-        let late = self.late_shares(unit);
         let record = &mut self.record.units[unit];
         if record.any == all(0.0) && record.late == all(0.0) {
             self.record.touched.push(unit as u32);
@@ -304,17 +316,17 @@ impl Run<'_> {
                 self.record.impact[lane] = self.record.impact[lane].min(time);
                 self.record.over[lane] = until;
             }
-            let rate = self.plan.flows[flow].rate;
-            let [lost, wrong] = self.charged_orders(flow, lane);
-            let late = self.charged_late(flow, lane);
+            let [lost, wrong] = self.orders_lost_in(flow, lane, duration);
+            let late = self.plan.flows[flow].rate * self.charged_late(flow, lane) * duration;
             let record = &mut self.record.flows[flow];
             record.outage[lane] += failing * duration;
             if failing > SLACK && until >= self.end {
                 record.unfinished |= 1 << lane;
             }
-            record.lost[lane] += rate * lost * duration;
-            record.wrong[lane] += rate * wrong * duration;
-            record.late[lane] += rate * late * duration;
+            record.lost_now[lane] = lost;
+            record.lost[lane] += lost;
+            record.wrong[lane] += wrong;
+            record.late[lane] += late;
         }
     }
 
@@ -338,6 +350,30 @@ impl Run<'_> {
         let late = self.late_share(self.plan.flows[flow].node, Some(flow), lane);
         let [.., anyway] = self.baseline.flow(flow, &self.progress[lane], lane);
         (late - anyway).max(0.0)
+    }
+
+    /// Returns the orders that a flow loses to the change in a moment of this duration, and those that go
+    /// wrong unnoticed.
+    fn orders_lost_in(&mut self, flow: usize, lane: usize, duration: f64) -> [f64; 2] {
+        let item = &self.plan.flows[flow];
+        if !item.thinks() {
+            return self.charged_orders(flow, lane).map(|share| item.rate * share * duration);
+        }
+        let with = self.attempts_now(flow, lane);
+        let [unanswered, _, corrupt, _] = self.baseline.flow(flow, &self.progress[lane], lane);
+        let known = self.customers.iter_mut().find(|known| known.flow == flow);
+        let customers = known.expect("every flow whose customers think has them");
+        let lost = customers.lost(item, lane, duration, with);
+        let anyway = customers.lose_anyway(item, lane, duration, [unanswered, corrupt]);
+        let charged = |level: usize| item.rate * beyond(lost[level], anyway[level]);
+        [charged(0), charged(1).min(charged(0))]
+    }
+
+    /// Returns the shares of a flow's attempts that get no answer now, and a wrong one.
+    pub(crate) fn attempts_now(&self, flow: usize, lane: usize) -> [f64; 2] {
+        let node = self.plan.flows[flow].node;
+        let unanswered = self.node_share(node, lane, Shares::unanswered);
+        [unanswered, self.node_share(node, lane, |shares, lane| shares.corrupt[lane])]
     }
 
     /// Returns the share of its orders that a flow loses to the change now, and the share of those

@@ -120,8 +120,8 @@ impl Run<'_> {
         let duration = until - self.state.time[lane];
         let rates = self.plan.flows.iter().map(|flow| flow.rate).enumerate();
         let lost = rates.filter(|(_, rate)| !rate.is_nan());
-        let lost: f64 =
-            lost.map(|(flow, rate)| rate * self.charged_orders(flow, lane)[0] * duration).sum();
+        let lost: f64 = lost.map(|(flow, _)| self.record.flows[flow].lost_now[lane]).sum();
+        let lost = if duration > 0.0 { lost } else { 0.0 };
         let traced = self.traced.as_mut().expect("just looked at");
         if let Some(step) = traced.trace.steps.last_mut() {
             (step.until, step.lost) = (until, lost);

@@ -1,11 +1,13 @@
 //! Computes the contribution of one call to its caller: the steps of the pipeline, in their order.
 
 use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::fluid::load::messages::LEVEL_SLACK;
 use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
-use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes};
+use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes, refills};
 use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask, same};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
+use crate::model::topology::MemberMode;
 
 /// Comparisons with thresholds have this much slack.
 pub(crate) const SLACK: f64 = 1e-9;
@@ -21,6 +23,15 @@ pub(crate) struct Called<const W: usize> {
     pub(crate) is_delayed: bool,
 }
 
+/// Result of a single attempt of a call.
+pub(crate) struct Attempt<const W: usize> {
+    pub(crate) shares: Shares<W>,
+    /// The share of calls that is made, where some bypass it.
+    pub(crate) made: Option<Lanes<W>>,
+    /// The share that took all of the timeout.
+    pub(crate) timed_out: Lanes<W>,
+}
+
 /// Room for how the call that is evaluated makes its caller wait.
 pub(crate) struct Waiting<const W: usize> {
     /// By lane.
@@ -30,8 +41,8 @@ pub(crate) struct Waiting<const W: usize> {
     /// Room for the delays of one attempt.
     attempt: List,
     /// The same of each member of an `any_of`.
-    members: Vec<[CallDelay; W]>,
-    is_delayed: bool,
+    pub(crate) members: Vec<[CallDelay; W]>,
+    pub(crate) is_delayed: bool,
 }
 
 impl<const W: usize> Waiting<W> {
@@ -46,7 +57,7 @@ impl<const W: usize> Waiting<W> {
     }
 
     /// Nothing waits.
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         if self.is_delayed {
             self.clear_lanes(u8::MAX);
             self.held = all(0.0);
@@ -99,6 +110,8 @@ impl<const W: usize> StepState<'_, W> {
                     .cache()
                     .is_none_or(|cache| cache.node == NONE || quiet[cache.node as usize]))
             && (self.plan.bulkheads.is_empty() || !self.is_limited(call))
+            && (self.plan.consumers.is_empty() || !self.spills(call))
+            && (self.plan.refills.is_empty() || !self.is_cold(call))
     }
 
     /// Evaluates a call: steps 0 to 8 of the semantics.
@@ -110,8 +123,15 @@ impl<const W: usize> StepState<'_, W> {
         steps: &mut impl CallObserver<W>,
     ) -> Called<W> {
         self.waiting.begin();
-        let mut shares = if call.any_of {
-            self.any_of(call, cohort, steps)
+        let consumer = call.buffer().map_or(NONE, |buffer| buffer.consumer);
+        let mut shares = if consumer != NONE {
+            self.messages(call, consumer as usize, cohort, steps)
+        } else if call.any_of {
+            match call.mode() {
+                None | Some(MemberMode::Quorum) => self.any_of(call, cohort, steps),
+                Some(MemberMode::Failover) => self.one_of(call, cohort, steps),
+                Some(MemberMode::Spread) => self.spread(call, cohort, steps),
+            }
         } else {
             self.member(call, call.members.start, cohort, steps)
         };
@@ -119,7 +139,10 @@ impl<const W: usize> StepState<'_, W> {
         if !self.plan.bulkheads.is_empty() {
             self.limit(call, cohort, &mut shares);
         }
-        if let Some(buffer) = call.buffer() {
+        if let Some(buffer) = call.buffer().filter(|_| consumer != NONE) {
+            steps.after(Protection::Buffer, &shares);
+            soft = buffer.drops;
+        } else if let Some(buffer) = call.buffer() {
             let holding = self.buffer_holds(call, &shares, buffer.holds, cohort);
             silence(&mut shares, holding);
             if self.waiting.is_delayed {
@@ -178,16 +201,15 @@ impl<const W: usize> StepState<'_, W> {
         Called { shares, failed_over, is_delayed: self.waiting.is_delayed }
     }
 
-    /// Evaluates steps 0 to 4 for one member, and records how its traffic grows.
+    /// Evaluates steps 0 to 2 for one member: a single attempt.
     #[inline(always)]
-    fn member(
+    pub(crate) fn attempt(
         &mut self,
         call: &Call,
-        member: u32,
+        node: u32,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
-    ) -> Shares<W> {
-        let node = self.plan.members[member as usize].node;
+    ) -> Attempt<W> {
         let raw = self.cohorts[cohort].shares[node as usize];
         let mut shares = raw;
         let made = self.made(call, node);
@@ -216,6 +238,22 @@ impl<const W: usize> StepState<'_, W> {
             }
             shares.corrupt = all(0.0);
         }
+        Attempt { shares, made, timed_out }
+    }
+
+    /// Evaluates steps 0 to 4 for one member, and records how its traffic grows.
+    #[inline(always)]
+    pub(crate) fn member(
+        &mut self,
+        call: &Call,
+        member: u32,
+        cohort: usize,
+        steps: &mut impl CallObserver<W>,
+    ) -> Shares<W> {
+        let node = self.plan.members[member as usize].node;
+        let raw = self.cohorts[cohort].shares[node as usize];
+        let Attempt { mut shares, made, timed_out } = self.attempt(call, node, cohort, steps);
+        let waits = self.plan.has_delays && call.is_waited_for;
         let mut factor = all(1.0);
         // Waiting is counted by attempts, so this is the share of one, before retries lower it.
         let failing = shares.down;
@@ -228,16 +266,20 @@ impl<const W: usize> StepState<'_, W> {
                 self.echo(call, node, &mut factor);
             }
         }
+        if call.breaker {
+            self.open_breaker(node, cohort, made.as_ref(), &mut shares, &mut factor);
+        }
         if call.retries > 0 {
             steps.after(Protection::Retry, &shares);
         }
         if let Some(cache) = call.cache() {
             let fresh = self.fresh_share(node, &raw, cache.ttl, cohort);
+            let warm = self.refill(call, member, cohort, made.as_ref(), &shares);
             let served =
                 (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
             for lane in 0..W {
                 let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
-                let answers = cache.hit_ratio * working * fresh[lane];
+                let answers = cache.hit_ratio * working * fresh[lane] * warm[lane];
                 let rest = 1.0 - answers;
                 shares.slow[lane] *= rest;
                 shares.down[lane] *= rest;
@@ -268,6 +310,50 @@ impl<const W: usize> StepState<'_, W> {
         shares
     }
 
+    /// Evaluates a call that sends messages to a consumer: nothing is felt before the buffer is full,
+    /// and then what the consumer does not take is.
+    #[inline(never)]
+    fn messages(
+        &mut self,
+        call: &Call,
+        consumer: usize,
+        cohort: usize,
+        steps: &mut impl CallObserver<W>,
+    ) -> Shares<W> {
+        let member = call.members.start as usize;
+        let node = self.plan.members[member].node;
+        let made = self.made(call, node).unwrap_or(all(1.0));
+        let mut shares = self.cohorts[cohort].shares[node as usize];
+        scale(&mut shares, &made);
+        steps.enters(&shares);
+        shares = Shares::OK;
+        let full = self.full_buffer(call, consumer);
+        for lane in (0..W).filter(|lane| has(full, *lane)) {
+            shares.down[lane] = self.spilled[consumer][lane] * made[lane];
+        }
+        if self.plan.has_load {
+            let known = &mut self.cohorts[cohort].traffic[member];
+            *known = choose_lanes(self.active, &made, known);
+        }
+        shares
+    }
+
+    /// Returns the lanes in which the buffer of a call is full.
+    fn full_buffer(&self, call: &Call, consumer: usize) -> u8 {
+        let holds = call.buffer().map_or(f64::INFINITY, |buffer| buffer.holds);
+        mask::<W>(|lane| self.messages[consumer][lane] >= holds - LEVEL_SLACK)
+    }
+
+    /// Returns whether some messages find their buffer full.
+    fn spills(&self, call: &Call) -> bool {
+        let Some(buffer) = call.buffer().filter(|buffer| buffer.consumer != NONE) else {
+            return false;
+        };
+        let consumer = buffer.consumer as usize;
+        let full = self.full_buffer(call, consumer);
+        full != 0 && !same(&self.spilled[consumer], &all(0.0))
+    }
+
     /// Evaluates steps 0 to 4 for every member of an `any_of`, and combines them.
     #[inline(always)]
     fn any_of(
@@ -294,7 +380,7 @@ impl<const W: usize> StepState<'_, W> {
             self.waiting.wait_for_members(&members, &shares);
         }
         steps.after(Protection::Redundancy, &shares);
-        if self.plan.has_load {
+        if self.plan.has_load && call.mode().is_none() {
             let up = sum_up(&members);
             for (index, member) in call.members.clone().enumerate() {
                 let moved = moved_traffic(&members, &up, index, call.needs);
@@ -306,6 +392,28 @@ impl<const W: usize> StepState<'_, W> {
         }
         self.members = members;
         shares
+    }
+
+    /// Opens a breaker where half of the calls fail by the node's own health: then none is made, and all
+    /// fail at once. Fewer calls would not mend that, as they would an overload.
+    fn open_breaker(
+        &mut self,
+        node: u32,
+        cohort: usize,
+        made: Option<&Lanes<W>>,
+        shares: &mut Shares<W>,
+        factor: &mut Lanes<W>,
+    ) {
+        let Some(own) = self.cohorts[cohort].own_of(node as usize) else { return };
+        let open = mask::<W>(|lane| 1.0 - own.0[1][lane] >= BREAKER_OPENS - SLACK);
+        for lane in (0..W).filter(|lane| has(open, *lane)) {
+            for share in [&mut shares.slow, &mut shares.corrupt, &mut shares.degraded] {
+                share[lane] = 0.0;
+            }
+            shares.down[lane] = made.map_or(1.0, |made| made[lane]);
+            factor[lane] = 0.0;
+            self.waiting.call[lane].clear();
+        }
     }
 
     /// Returns the share of a dependency's calls to a node that is made, where some bypass it.
@@ -340,7 +448,13 @@ impl<const W: usize> StepState<'_, W> {
     /// Returns the share of a cache's entries that have not expired. They expire one by one from when the
     /// node began to fail: in the course of time in steps, each at its middle.
     #[inline(always)]
-    fn fresh_share(&self, node: u32, shares: &Shares<W>, ttl: f64, cohort: usize) -> Lanes<W> {
+    pub(crate) fn fresh_share(
+        &self,
+        node: u32,
+        shares: &Shares<W>,
+        ttl: f64,
+        cohort: usize,
+    ) -> Lanes<W> {
         if !ttl.is_finite() {
             return all(1.0);
         }
@@ -370,6 +484,37 @@ impl<const W: usize> StepState<'_, W> {
                 (1.0 - expired).max(0.0)
             }
         })
+    }
+
+    /// Returns whether some cache of a call is not full again after it was lost.
+    fn is_cold(&self, call: &Call) -> bool {
+        refills(call).any(|slot| self.refilled[slot].iter().any(|seconds| seconds.is_finite()))
+    }
+
+    /// Returns the share of its usual answers that the cache of a member gives while it is refilled, and
+    /// notes the share of misses that refills it.
+    #[inline(always)]
+    pub(crate) fn refill(
+        &mut self,
+        call: &Call,
+        member: u32,
+        cohort: usize,
+        made: Option<&Lanes<W>>,
+        shares: &Shares<W>,
+    ) -> Lanes<W> {
+        let Some(slot) = refills(call).nth((member - call.members.start) as usize) else {
+            return all(1.0);
+        };
+        let made = made.copied().unwrap_or(all(1.0));
+        let answered: Lanes<W> =
+            array(
+                |lane| {
+                    if made[lane] > 0.0 { 1.0 - shares.unanswered(lane) / made[lane] } else { 0.0 }
+                },
+            );
+        let known = &mut self.cohorts[cohort].misses_answered[slot];
+        *known = choose_lanes(self.active, &answered, known);
+        self.refilled[slot].map(|seconds| self.plan.refills[slot].warm_share(seconds))
     }
 
     #[inline(always)]
@@ -437,7 +582,7 @@ impl<const W: usize> StepState<'_, W> {
 
 impl<const W: usize> Waiting<W> {
     /// Keeps how a member of an `any_of` makes its caller wait.
-    fn keep_member(&mut self, number: usize) {
+    pub(crate) fn keep_member(&mut self, number: usize) {
         if self.members.len() <= number {
             self.members.push(std::array::from_fn(|_| CallDelay::default()));
         }
@@ -520,7 +665,7 @@ impl<const W: usize> StepState<'_, W> {
     }
 
     /// Costs in time of the attempts of a call for its caller.
-    fn wait_for_attempts(
+    pub(crate) fn wait_for_attempts(
         &mut self,
         call: &Call,
         failing: &Lanes<W>,
@@ -729,7 +874,7 @@ impl<const W: usize> StepState<'_, W> {
 
 /// Multiplies all four shares.
 #[inline(always)]
-fn scale<const W: usize>(shares: &mut Shares<W>, by: &Lanes<W>) {
+pub(crate) fn scale<const W: usize>(shares: &mut Shares<W>, by: &Lanes<W>) {
     for share in [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded] {
         for lane in 0..W {
             share[lane] *= by[lane];
@@ -752,7 +897,7 @@ fn silence<const W: usize>(shares: &mut Shares<W>, lanes: u8) {
 
 /// Applies step 3, and returns the mean number of attempts.
 #[inline(always)]
-fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
+pub(crate) fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
     let budget = call.budget();
     let mut attempts = all(1.0);
     for lane in 0..W {

@@ -2,6 +2,7 @@
 
 use crate::compile::plan::{Hit, NONE};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::propagation::step_state::choose_lanes;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{
     LANES, Lanes, Shares, SurvivalProducts, all, has, mask, ones, same,
@@ -196,10 +197,17 @@ impl Run<'_> {
             return;
         }
         self.domains_now.clone_from(&self.sampled.domains);
+        self.domains_hanging.clear();
+        self.domains_hanging.resize(self.plan.domains.len(), 0);
+        let mut some_hang = 0;
         for (target, item) in self.plan.targets.iter().enumerate() {
             if let Hit::Domain(domain) = item.hit {
                 let shares = &self.target_shares[target][0];
-                self.domains_now[domain as usize] |= mask::<LANES>(|lane| shares[lane] > 0.0);
+                let broken = mask::<LANES>(|lane| shares[lane] > 0.0);
+                let hangs = broken & mask::<LANES>(|lane| self.mode(target, lane) == Mode::Slow);
+                self.domains_now[domain as usize] |= broken & !hangs;
+                self.domains_hanging[domain as usize] |= hangs;
+                some_hang |= hangs;
             }
         }
         // Outer domains come first in this order, so each takes over one that is complete.
@@ -207,6 +215,7 @@ impl Run<'_> {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
                 self.domains_now[*domain as usize] |= self.domains_now[within as usize];
+                self.domains_hanging[*domain as usize] |= self.domains_hanging[within as usize];
             }
         }
         for service in &self.index_of_plan.in_target_domains {
@@ -214,6 +223,38 @@ impl Run<'_> {
             let (down, up) = self.sampled.health(self.plan, index, &self.domains_now);
             self.fallen[index] = down & !self.sampled.down[index];
             self.replicas_up[index] = up;
+        }
+        // What hung before may have to be taken back.
+        if some_hang != 0 || self.loses_slowly.iter().any(|lanes| *lanes != 0) {
+            self.update_hanging();
+        }
+    }
+
+    /// Which share of the calls to services hangs in target domains. Where callers learn after some time
+    /// that it does, these replicas are as good as down.
+    fn update_hanging(&mut self) {
+        let lost: Vec<u8> = self
+            .domains_now
+            .iter()
+            .zip(&self.domains_hanging)
+            .map(|(now, hangs)| now | hangs)
+            .collect();
+        for service in &self.index_of_plan.in_target_domains {
+            let index = *service as usize;
+            let (down, up) = self.sampled.health(self.plan, index, &self.domains_now);
+            let (out, serving) = self.sampled.health(self.plan, index, &lost);
+            let learns = self.plan.services[index].failover > 0.0;
+            if learns {
+                self.fallen[index] = out & !self.sampled.down[index];
+            }
+            self.replicas_up[index] = serving;
+            self.loses_slowly[index] =
+                mask::<LANES>(|lane| serving[lane] < up[lane] || has(out & !down, lane));
+            self.hanging[index] = array(|lane| match () {
+                () if learns || has(down, lane) => 0.0,
+                () if has(out, lane) => 1.0,
+                () => up[lane] - serving[lane],
+            });
         }
     }
 
@@ -242,7 +283,12 @@ impl Run<'_> {
             }
         }
         if let Some(failing_over) = self.failing_over(service) {
-            left.apply_down(failing_over);
+            let slowly = self.loses_slowly[service];
+            left.apply_slow(&choose_lanes(slowly, failing_over, &all(0.0)));
+            left.apply_down(&choose_lanes(slowly, &all(0.0), failing_over));
+        }
+        if !same(&self.hanging[service], &all(0.0)) {
+            left.apply_slow(&self.hanging[service]);
         }
         let mut sends = left.0[1];
         for target in &self.index_of_plan.targets_of[service] {
@@ -389,6 +435,9 @@ impl Run<'_> {
             if let Some(failing_over) = self.failing_over(index) {
                 // What fails on its way does not arrive either.
                 arrives = array(|lane| arrives[lane] * (1.0 - failing_over[lane]));
+            }
+            if !same(&self.hanging[index], &all(0.0)) {
+                arrives = array(|lane| arrives[lane] * (1.0 - self.hanging[index][lane]));
             }
             self.loads.arrives[index] = arrives;
             self.loads.speed[index] = capacity.map(|capacity| capacity * utilization);

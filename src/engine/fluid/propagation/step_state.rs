@@ -55,6 +55,10 @@ pub(crate) struct Cohort<const W: usize> {
     pub(crate) slowed: Vec<Slowed<W>>,
     /// By the first member of each call that is limited: how long a call takes.
     pub(crate) call_times: Vec<(u32, Lanes<W>)>,
+    /// By call that goes to one member at a time, and lane: the number of that member.
+    pub(crate) active_members: Vec<[u32; W]>,
+    /// By refill: the share of misses that is answered.
+    pub(crate) misses_answered: Vec<Lanes<W>>,
     /// By node, for those that crashed and have not restarted: what is left at the most, whatever
     /// their calls do by then.
     pub(crate) floors: Vec<(u32, SurvivalProducts<W>)>,
@@ -99,13 +103,15 @@ impl<const W: usize> Cohort<W> {
             own_index: vec![NONE; plan.nodes.len()],
             own: Vec::new(),
             own_sends: Vec::new(),
-            traffic: vec![all(1.0); loaded_members],
+            traffic: normal_traffic(index_of_plan, loaded_members),
             failed_over: vec![all(0.0); loaded_calls],
             surge: Vec::new(),
             delays: vec![[Delay::NONE; W]; if plan.has_delays { plan.nodes.len() } else { 0 }],
             too_late: vec![all(0.0); if plan.has_delays { plan.nodes.len() } else { 0 }],
             slowed: Vec::new(),
             call_times: Vec::new(),
+            active_members: vec![[0; W]; index_of_plan.failing_over.len()],
+            misses_answered: vec![all(1.0); plan.refills.len()],
             floors: Vec::new(),
         }
     }
@@ -129,6 +135,7 @@ impl<const W: usize> Cohort<W> {
         self.too_late.fill(all(0.0));
         self.slowed.clear();
         self.call_times.clear();
+        self.misses_answered.fill(all(1.0));
         for limits in &index_of_plan.limits {
             *self.failing_since_mut(limits.watched) = all(f64::INFINITY);
         }
@@ -138,6 +145,12 @@ impl<const W: usize> Cohort<W> {
         self.own.clear();
         self.own_sends.clear();
         self.traffic.fill(all(1.0));
+        if !self.traffic.is_empty() {
+            for slot in &index_of_plan.standby {
+                self.traffic[*slot as usize] = all(0.0);
+            }
+        }
+        self.active_members.fill([0; W]);
         self.failed_over.fill(all(0.0));
         self.surge.clear();
         self.floors.clear();
@@ -189,6 +202,15 @@ pub(crate) struct StepState<'a, const W: usize> {
     pub(crate) echoes: Vec<Echo<W>>,
     /// By bulkhead: the share of calls that it lets through.
     pub(crate) admitted: Vec<Lanes<W>>,
+    /// By consumer: the messages that wait for it, in seconds of normal traffic.
+    pub(crate) messages: Vec<Lanes<W>>,
+    /// By consumer: the share of messages that is lost, or blocked, where the buffer is full.
+    pub(crate) spilled: Vec<Lanes<W>>,
+    /// By refill: for how many seconds the cache has been refilled; infinite where it is full.
+    pub(crate) refilled: Vec<Lanes<W>>,
+    /// By flow, for those whose customers think before they try again: how many orders are placed, those
+    /// of customers who come back included; 1 is normal.
+    pub(crate) returning: Vec<(u32, Lanes<W>)>,
     /// Room for how a call makes its caller wait.
     pub(crate) waiting: Box<Waiting<W>>,
     /// By node: whether something that its state follows from changed: its own trouble, a guard
@@ -232,6 +254,10 @@ impl<'a, const W: usize> StepState<'a, W> {
             wait_rates: vec![all(0.0); waiting_services(plan)],
             echoes: vec![Echo::NONE; waiting_services(plan)],
             admitted: vec![all(1.0); plan.bulkheads.len()],
+            messages: vec![all(0.0); plan.consumers.len()],
+            spilled: vec![all(0.0); plan.consumers.len()],
+            refilled: vec![all(f64::INFINITY); plan.refills.len()],
+            returning: returning(plan),
             waiting: Box::new(Waiting::new()),
             dirty: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             computed: vec![false; plan.nodes.len()],
@@ -260,6 +286,10 @@ impl<'a, const W: usize> StepState<'a, W> {
         self.wait_rates.fill(all(0.0));
         self.echoes.fill(Echo::NONE);
         self.admitted.fill(all(1.0));
+        self.messages.fill(all(0.0));
+        self.spilled.fill(all(0.0));
+        self.refilled.fill(all(f64::INFINITY));
+        self.returning.iter_mut().for_each(|(_, orders)| *orders = all(1.0));
         self.unsettled.fill(0);
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(false));
         self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
@@ -602,9 +632,16 @@ impl<'a, const W: usize> StepState<'a, W> {
                 cohort.note_call_time(call.members.start, &all(usual), every::<W>());
             }
             cohort.failed_over[index as usize] = all(0.0);
-            for member in call.members.clone() {
-                cohort.traffic[member as usize] = all(1.0);
+            let active = cohort.active_members.get(call.active_slot() as usize);
+            for (number, member) in (0_u32..).zip(call.members.clone()) {
+                cohort.traffic[member as usize] = match active {
+                    None => all(1.0),
+                    Some(active) => active.map(|active| f64::from(u8::from(active == number))),
+                };
             }
+        }
+        for slot in refills(call) {
+            self.cohorts[cohort].misses_answered[slot] = all(1.0);
         }
     }
 
@@ -779,6 +816,31 @@ impl<'a, const W: usize> StepState<'a, W> {
 /// For how many services it is kept how long requests wait: all or none.
 fn waiting_services(plan: &Plan) -> usize {
     if plan.has_delays && plan.has_load { plan.services.len() } else { 0 }
+}
+
+/// Returns the traffic of all members in normal times: those that stand by have none.
+fn normal_traffic<const W: usize>(index_of_plan: &PlanIndex, members: usize) -> Vec<Lanes<W>> {
+    let mut traffic = vec![all(1.0); members];
+    if members > 0 {
+        for slot in &index_of_plan.standby {
+            traffic[*slot as usize] = all(0.0);
+        }
+    }
+    traffic
+}
+
+/// The refills of the caches of a call.
+pub(crate) fn refills(call: &Call) -> Range<usize> {
+    match call.cache().map(|cache| cache.refill) {
+        None | Some(NONE) => 0..0,
+        Some(first) => first as usize..first as usize + call.members.len(),
+    }
+}
+
+/// The flows whose customers think before they try again, of whom nobody has come back yet.
+fn returning<const W: usize>(plan: &Plan) -> Vec<(u32, Lanes<W>)> {
+    let thinking = plan.flows.iter().filter(|flow| flow.thinks());
+    thinking.map(|flow| (flow.node, all(1.0))).collect()
 }
 
 /// How far the rounds of a cycle have come.

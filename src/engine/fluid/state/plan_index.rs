@@ -49,6 +49,10 @@ pub(crate) struct PlanIndex {
     pub(crate) corrupting_last: bool,
     /// By node: the number of its group.
     pub(crate) group_of: Vec<u32>,
+    /// Calls that go to one member at a time, and the nodes that make them.
+    pub(crate) failing_over: Vec<(u32, u32)>,
+    /// Members of these calls, but for the first of each: in normal times nobody calls them.
+    pub(crate) standby: Vec<u32>,
     /// Services that may crash.
     pub(crate) crashing: Vec<u32>,
     /// Services at which work may wait, in a queue or for threads.
@@ -135,6 +139,11 @@ impl PlanIndex {
                 .zip(&plan.groups)
                 .flat_map(|(index, group)| group.nodes.clone().map(move |_| index))
                 .collect(),
+            failing_over: failing_over(plan),
+            standby: failing_over(plan)
+                .iter()
+                .flat_map(|(call, _)| plan.calls[*call as usize].members.clone().skip(1))
+                .collect(),
             crashing: services()
                 .filter(|service| plan.services[*service as usize].crashes)
                 .collect(),
@@ -202,6 +211,13 @@ fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
         }
     };
     plan.groups.iter().map(of_group).collect()
+}
+
+/// Returns the calls that go to one member at a time, with the nodes that make them.
+fn failing_over(plan: &Plan) -> Vec<(u32, u32)> {
+    let nodes = (0..).zip(&plan.nodes);
+    let all = nodes.flat_map(|(node, item)| item.calls.clone().map(move |call| (call, node)));
+    all.filter(|(call, _)| plan.calls[*call as usize].active_slot() != NONE).collect()
 }
 
 fn callers(plan: &Plan) -> Rows<u32> {
@@ -273,6 +289,9 @@ fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
                 for step in 1..=expiry_steps {
                     watch_members(ttl * (f64::from(step) / steps));
                 }
+            }
+            if call.failover() > 0.0 {
+                watch_members(call.failover());
             }
             if let Some(holds) = call.buffer().map(|buffer| buffer.holds) {
                 if call.buffer_slot() == NONE {

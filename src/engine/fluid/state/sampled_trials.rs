@@ -1,7 +1,7 @@
 //! One possible world: everything that is drawn for a trial, for eight of them at a time.
 
 use crate::compile::Key;
-use crate::compile::plan::{Hit, Lognormal, NONE, OutageOf, Plan, Target};
+use crate::compile::plan::{Lognormal, NONE, OutageOf, Plan, Target};
 use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::state::outage_events::OutageEvents;
@@ -432,9 +432,8 @@ impl Eight<'_> {
 
 fn broken_target(target: &Target, eight: Eight<'_>, masks: [u8; 4]) -> BrokenTarget {
     let [broken, down, slow, corrupt] = masks;
-    let is_domain = matches!(target.hit, Hit::Domain(_));
     let mode = std::array::from_fn(|lane| match () {
-        () if is_domain || has(down, lane) => Mode::Down,
+        () if has(down, lane) => Mode::Down,
         () if has(slow, lane) => Mode::Slow,
         () if has(corrupt, lane) => Mode::Corrupt,
         () => Mode::Surge,

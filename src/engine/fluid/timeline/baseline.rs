@@ -157,6 +157,9 @@ impl Run<'_> {
                     from[lane] = if alive[lane] { next } else { f64::INFINITY };
                     if alive[lane] {
                         self.advance_waits(lane, next);
+                        self.advance_messages(lane, next);
+                        self.advance_customers(lane, next);
+                        self.advance_refills(lane, next);
                         self.state.time[lane] = next;
                     }
                 }

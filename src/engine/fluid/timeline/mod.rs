@@ -4,6 +4,8 @@ pub(crate) mod baseline;
 pub(crate) mod evidence;
 pub(crate) mod failover;
 pub(crate) mod interventions;
+pub(crate) mod messages;
 pub(crate) mod progress;
 pub(crate) mod recovery;
+pub(crate) mod refills;
 pub(crate) mod waits;

@@ -366,6 +366,9 @@ impl Run<'_> {
             }
         }
         later(next_wait);
+        later(self.next_message(lane));
+        later(self.next_customers(lane));
+        later(self.next_refill(lane));
         later(course.repair_at);
         later(self.sampled.next_outage(lane));
         later(self.next_failover(lane));
