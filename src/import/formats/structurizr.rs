@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::drawing::kind_of_words;
 use super::structurizr_dsl;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::{EvidenceGraph, ImportedFlow};
@@ -29,6 +30,7 @@ pub(in crate::import) struct Element {
     pub(in crate::import) level: Level,
     pub(in crate::import) parent: Option<usize>,
     pub(in crate::import) tags: String,
+    pub(in crate::import) technology: String,
     pub(in crate::import) instances: Option<u32>,
 }
 
@@ -100,6 +102,7 @@ pub(in crate::import) fn model_from_json(path: &str, root: &Node) -> Model {
             level,
             parent,
             tags: node.scalar_at("tags").unwrap_or_default().to_owned(),
+            technology: node.scalar_at("technology").unwrap_or_default().to_owned(),
             instances: None,
         });
         for relation in node.get("relationships").map(Node::items).unwrap_or_default() {
@@ -215,7 +218,9 @@ fn lift_to_services(model: &Model, graph: &mut EvidenceGraph) {
         if element.title != element.name {
             service.title = Some(crate::import::graph::names::one_line(&element.title));
         }
-        service.kind = kind_of_tags(&element.tags, element.level).map(str::to_owned);
+        let kind = kind_of_tags(&element.tags, element.level)
+            .or_else(|| kind_of_technology(&element.technology));
+        service.kind = kind.map(str::to_owned);
         service.replicas = element.instances.filter(|count| *count > 1);
     }
     let lifted = model.relations.iter().flat_map(|relation| [relation.from, relation.to]);
@@ -317,6 +322,18 @@ fn add_journeys(
         let flow = ImportedFlow { title, steps, rate: None, is_derived: false };
         graph.flows.insert(crate::import::graph::names::allowed_name(name), flow);
     }
+}
+
+/// Most words that a technology has which says what a container is: `Amazon SQS queue`.
+const TECHNOLOGY_WORDS_MAX: usize = 3;
+
+/// Returns the kind of a container that is one thing somebody else makes, such as a broker or a cache. What
+/// lists several, or describes them, is what the container was written with.
+fn kind_of_technology(technology: &str) -> Option<&'static str> {
+    let is_list = technology.contains([',', ';', '/', '+', '&']) || technology.contains(" and ");
+    let words = technology.split_whitespace().count();
+    let is_name = !is_list && words <= TECHNOLOGY_WORDS_MAX && !technology.contains("lient");
+    is_name.then(|| kind_of_words(technology)).flatten()
 }
 
 fn kind_of_tags(tags: &str, level: Level) -> Option<&'static str> {

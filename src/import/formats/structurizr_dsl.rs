@@ -457,11 +457,10 @@ impl DslReader<'_, '_> {
             .copied()
             .unwrap_or_default()
             .to_owned();
-        if level == Level::Container {
-            tags.push(',');
-            // The technology of a container tells its kind as well as a tag does.
-            tags.push_str(texts.get(2).copied().unwrap_or_default());
-        }
+        // The technology of a container tells its kind as well as a tag does.
+        let technology = if level == Level::Container { texts.get(2).copied() } else { None };
+        let technology = technology.unwrap_or_default().to_owned();
+        tags.extend([",", &technology]);
         if let Some(archetype) = self.archetypes.get(keyword) {
             tags.extend([",", keyword, ",", &archetype.tags]);
         }
@@ -480,7 +479,16 @@ impl DslReader<'_, '_> {
             }
         }
         let id = id.unwrap_or(&title).to_owned();
-        self.model.elements.push(Element { id, name, title, level, parent, tags, instances: None });
+        self.model.elements.push(Element {
+            id,
+            name,
+            title,
+            level,
+            parent,
+            tags,
+            technology,
+            instances: None,
+        });
         number
     }
 
@@ -504,9 +512,11 @@ impl DslReader<'_, '_> {
     fn describe_element(&mut self, text: &str, is_technology: bool) {
         match self.blocks.last() {
             Some(DslBlock::Element(number)) => {
-                let tags = &mut self.model.elements[*number].tags;
-                tags.push(',');
-                tags.push_str(text);
+                let element = &mut self.model.elements[*number];
+                element.tags.extend([",", text]);
+                if is_technology {
+                    element.technology = text.to_owned();
+                }
             }
             Some(DslBlock::Archetype(name)) if !is_technology => {
                 if let Some(archetype) = self.archetypes.get_mut(name) {

@@ -19,6 +19,7 @@ const TELLING: &[(&[&str], Format)] = &[
     (&["\"processes\"", "\"spans\""], Format::Jaeger),
     (&["\"callCount\""], Format::Jaeger),
     (&["\"src_namespace\""], Format::Linkerd),
+    (&["\"latency_ms_p50\"", "\"meshed\""], Format::Linkerd),
     (&["\"resultType\""], Format::Prometheus),
     (&["\"softwareSystems\""], Format::Structurizr),
     (&["\"external_services\""], Format::Mubench),
