@@ -190,12 +190,16 @@ impl<'a> Run<'a> {
     pub(crate) fn settle(&mut self, alive: u8) {
         let users = self.users();
         self.state.touch_echoes();
+        self.look_at_waits(alive);
         self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         // Retries that a jump leaves behind are load at this very moment.
         if self.note_jumps() {
             self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         }
-        self.note_wait_rates();
+        if self.note_wait_rates() {
+            // What fails is the same; what changed is when the next piece crosses a limit.
+            self.state.sweep();
+        }
         self.note_message_rates(&users);
         self.note_lost_caches();
         self.state.note_active_members();

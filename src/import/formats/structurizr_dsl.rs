@@ -515,7 +515,7 @@ impl DslReader<'_, '_> {
                 let element = &mut self.model.elements[*number];
                 element.tags.extend([",", text]);
                 if is_technology {
-                    element.technology = text.to_owned();
+                    text.clone_into(&mut element.technology);
                 }
             }
             Some(DslBlock::Archetype(name)) if !is_technology => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use blastwave::model::defaults;
 use blastwave::model::topology::{CallKind, Dependency, NodeRef, Phase, ServiceId};
 use blastwave::model::{Seconds, Topology};
 
@@ -87,6 +88,8 @@ pub(crate) struct Graph<'a> {
     pub(crate) cycles: Vec<Vec<usize>>,
     /// For each node the nodes that it reaches by calls, itself included.
     reach: Vec<BTreeSet<usize>>,
+    /// For each node the lengths between which its delay is one piece.
+    pub(crate) bounds: Vec<Vec<f64>>,
 }
 
 impl<'a> Graph<'a> {
@@ -98,11 +101,13 @@ impl<'a> Graph<'a> {
             written: Vec::new(),
             cycles: Vec::new(),
             reach: Vec::new(),
+            bounds: Vec::new(),
         };
         graph.add_nodes();
         graph.add_calls();
         graph.reach = (0..graph.nodes.len()).map(|node| graph.reached_from(node)).collect();
         graph.cycles = graph.find_cycles();
+        graph.bounds = (0..graph.nodes.len()).map(|node| graph.bounds_of(node)).collect();
         graph
     }
 
@@ -252,6 +257,47 @@ impl<'a> Graph<'a> {
     /// How long those wait that call any node of a service.
     pub(crate) fn timeouts_of_service(&self, service: usize) -> Vec<f64> {
         self.nodes_of(service).into_iter().flat_map(|node| self.patience_at(node)).collect()
+    }
+
+    /// A quarter and half of the shortest wait of its callers, then those waits; of more than four the
+    /// shortest, the longest and two between.
+    fn bounds_of(&self, node: usize) -> Vec<f64> {
+        let limits = self.limits(node);
+        let last = limits.len() - 1;
+        let kept =
+            if last < 4 { limits.clone() } else { (0..4).map(|k| limits[k * last / 3]).collect() };
+        [vec![limits[0] / 4.0, limits[0] / 2.0], kept].concat()
+    }
+
+    /// How long anybody waits for a node, each once: those without a timeout as long as those that wait
+    /// for them, and one minute where nobody does.
+    fn limits(&self, node: usize) -> Vec<f64> {
+        let mut limits = self.timeouts(node);
+        if let Some(flow) = self.flow_of(node) {
+            let flow = &self.topology.flows[flow];
+            limits.push(flow.patience.unwrap_or(defaults::PATIENCE).get());
+            limits.extend(flow.objective.and_then(|objective| objective.latency).map(Seconds::get));
+        }
+        for caller in 0..self.nodes.len() {
+            for number in &self.nodes[caller].calls {
+                let written = &self.written[*number];
+                let call = written.dependency;
+                let waits = written.serves() && matches!(call.kind, None | Some(CallKind::Sync));
+                let without_end = call.waits_per_attempt().is_none() && written.on.contains(&node);
+                if waits
+                    && !self.is_inside(caller, *number)
+                    && (without_end || written.fallback == Some(node))
+                {
+                    limits.extend(self.limits(caller));
+                }
+            }
+        }
+        if limits.is_empty() {
+            limits.push(60.0);
+        }
+        limits.sort_by(f64::total_cmp);
+        limits.dedup();
+        limits
     }
 
     /// The index of a flow's node.

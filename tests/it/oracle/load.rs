@@ -301,12 +301,17 @@ fn failure_at(
             *sum += cohort.weight * here.own_failing(node);
         }
         let all = 0..graph.written.len();
-        let seen = Seen { states: &states, delays: &delays };
+        let seen = Seen { states: &states, delays: &delays, caller: 0 };
         let goes_to_one =
             |w: &usize| graph.written[*w].dependency.mode == Some(MemberMode::Failover);
         let active = all.clone().filter(goes_to_one).map(|w| (w, here.active_member(w, seen)));
         moment.active.push(active.collect());
-        moment.contributions.push(all.map(|w| here.contribution(w, seen)).collect());
+        let caller = |w: usize| graph.nodes.iter().position(|node| node.calls.contains(&w));
+        let of = |w| {
+            let caller = caller(w).expect("somebody calls it");
+            here.contribution(w, Seen { caller, ..seen })
+        };
+        moment.contributions.push(all.map(of).collect());
         let too_late: Vec<f64> = (0..graph.nodes.len())
             .map(|node| here.too_late(node, states[node], &delays[node]))
             .collect();

@@ -8,7 +8,7 @@ use blastwave::model::{Seconds, Share, defaults};
 use super::graph::Graph;
 use super::interventions::{Acts, Effects};
 use super::messages;
-use super::waiting::{self, Delay, Piece, Usual, Waiting};
+use super::waiting::{self, Bounds, Delay, Piece, Usual, Waiting};
 use super::world::World;
 
 /// By how much comparisons with thresholds may be missed.
@@ -237,7 +237,7 @@ impl Here<'_> {
         for cycle in &self.graph.cycles {
             let mut rounds = 0;
             loop {
-                let seen = Seen { states: &states, delays: &delays };
+                let seen = Seen { states: &states, delays: &delays, caller: cycle[0] };
                 let next: Vec<(State, Delay)> =
                     cycle.iter().map(|node| self.state(*node, seen)).collect();
                 let mut moved: f64 = 0.0;
@@ -268,15 +268,16 @@ impl Here<'_> {
             products = each(products, cause.levels(), |product, factor| product * factor);
         }
         let mut least_inside = [1.0; 4];
+        let bounds = self.bounds(node);
         let (mut delay, mut beside) = (self.own_delay(node), Delay::new());
         for written in &self.graph.nodes[node].calls {
-            let contribution = self.contribution(*written, seen);
+            let contribution = self.contribution(*written, Seen { caller: node, ..seen });
             let factors = contribution.state.levels();
             if !self.graph.is_inside(node, *written) {
                 if self.graph.written[*written].dependency.parallel {
-                    beside = waiting::both(&beside, &contribution.delay, true);
+                    beside = waiting::both(&beside, &contribution.delay, true, bounds);
                 } else {
-                    delay = waiting::both(&delay, &contribution.delay, false);
+                    delay = waiting::both(&delay, &contribution.delay, false, bounds);
                 }
             }
             if self.graph.is_inside(node, *written) {
@@ -289,7 +290,7 @@ impl Here<'_> {
         for kept in &self.cohort.crashed[node] {
             levels = each(levels, kept.levels(), f64::min);
         }
-        delay = waiting::both(&delay, &beside, false);
+        delay = waiting::both(&delay, &beside, false, bounds);
         if let Some(flow) = self.graph.flow_of(node) {
             // Customers give up.
             let stated = &self.graph.topology.flows[flow];
@@ -304,18 +305,27 @@ impl Here<'_> {
     fn own_delay(&self, node: usize) -> Delay {
         let mut delay = Delay::new();
         let Some(service) = self.graph.nodes[node].service() else { return delay };
+        let bounds = self.bounds(node);
         let wait = self.situation.waiting.wait[service];
-        delay = waiting::both(&delay, &vec![waiting::later(1.0, wait)], false);
+        delay = waiting::both(&delay, &vec![waiting::later(1.0, wait)], false, bounds);
         if let Some(Queue::Threads { threads, cores }) = self.graph.topology.services[service].queue
             && self.lost[service] > 0.0
         {
             let factor = f64::from(threads) / f64::from(cores);
-            delay = waiting::both(&delay, &vec![Piece { share: 1.0, length: 0.0, factor }], false);
+            let crowded = vec![Piece { share: 1.0, length: 0.0, factor }];
+            delay = waiting::both(&delay, &crowded, false, bounds);
         }
         for slowed in &self.cohort.slowed[node] {
-            delay = waiting::both(&delay, &vec![*slowed], false);
+            delay = waiting::both(&delay, &vec![*slowed], false, bounds);
         }
         delay
+    }
+
+    /// What parts the pieces of a node's delay.
+    fn bounds(&self, node: usize) -> Bounds<'_> {
+        let service = self.graph.nodes[node].service();
+        let latency = service.and_then(|number| self.graph.topology.services[number].latency);
+        Bounds { limits: &self.graph.bounds[node], usual: Usual::of(latency).mean() }
     }
 
     /// The share of a node's requests that it answers too late for its most impatient caller.
@@ -375,11 +385,12 @@ impl Here<'_> {
         causes
     }
 
-    /// What a call contributes, given the states of the nodes.
+    /// What a call contributes to a node that makes it, given the states of the nodes.
     pub(crate) fn contribution(&self, number: usize, seen: Seen<'_>) -> Contribution {
         let states = seen.states;
         let written = &self.graph.written[number];
         let call = written.dependency;
+        let bounds = self.bounds(seen.caller);
         let consumer = messages::consumer(self.graph, number);
         let members: Vec<Member> = match consumer {
             Some(node) => vec![self.message(number, node, seen)],
@@ -430,7 +441,8 @@ impl Here<'_> {
         // 6.
         let falling_back = state.down;
         if call.fallback.is_some() && !matches!(call.kind, Some(CallKind::Async)) {
-            self.wait_for_fallback(number, falling_back, seen, &mut answered, &mut failed);
+            let waits = (&mut answered, &mut failed);
+            self.wait_for_fallback(number, falling_back, bounds, seen, waits);
         }
         state = self.fall_back(number, state, states);
         failing[5] = state.failing();
@@ -450,6 +462,7 @@ impl Here<'_> {
         if call.calls > 1 {
             let calls = f64::from(call.calls);
             state = State::of_levels(state.levels().map(|level| libm::pow(level, calls)));
+            answered = waiting::cut(answered, bounds);
             let once = waiting::total(&answered).min(1.0);
             if once > 0.0 {
                 let some = 1.0 - libm::pow(1.0 - once, calls);
@@ -479,7 +492,7 @@ impl Here<'_> {
         if all > 1.0 {
             delay = waiting::scaled(&delay, 1.0 / all);
         }
-        let delay = waiting::cut(delay);
+        let delay = waiting::cut(delay, bounds);
         Contribution { members, together, falling_back, state, delay, failing }
     }
 
@@ -625,6 +638,7 @@ impl Here<'_> {
             mean.made += weight * attempt.made;
             fresh += weight * self.fresh(number, *member, seen);
         }
+        mean.in_time = waiting::cut(mean.in_time, self.bounds(seen.caller));
         let combined = self.protected(number, 0, mean, None, fresh, seen);
         let of = |member: usize| {
             let attempt = self.attempt(number, on[member], seen);
@@ -647,6 +661,7 @@ impl Here<'_> {
         let states = seen.states;
         let written = &self.graph.written[number];
         let call = written.dependency;
+        let bounds = self.bounds(seen.caller);
         let Attempt { state, timed_out, in_time, made, comes_in } = attempt;
         let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } = state;
         let breaker = call.circuit_breaker == Some(true);
@@ -681,7 +696,8 @@ impl Here<'_> {
                 d = all.failing;
                 for_load = all.made - 1.0;
             }
-            (answered, failed) = (all.answered, all.failed);
+            (answered, failed) =
+                (waiting::cut(all.answered, bounds), waiting::cut(all.failed, bounds));
         }
         // What was too late before a wait became shorter at once is tried again.
         let echoes = node.is_some_and(|node| {
@@ -766,9 +782,9 @@ impl Here<'_> {
         &self,
         number: usize,
         failing: f64,
+        bounds: Bounds<'_>,
         seen: Seen<'_>,
-        answered: &mut Delay,
-        failed: &mut Delay,
+        (answered, failed): (&mut Delay, &mut Delay),
     ) {
         let written = &self.graph.written[number];
         if !self.world.fallback_works[&written.key] || failing <= 0.0 {
@@ -786,14 +802,14 @@ impl Here<'_> {
             waits.iter_mut().for_each(|piece| piece.length += usual.mean());
             waits.push(waiting::later(at_once, usual.mean()));
         }
-        let waits = waiting::scaled(&waits, 1.0 / failing);
+        let waits = waiting::cut(waiting::scaled(&waits, 1.0 / failing), bounds);
         let instead: Delay = seen.delays[node]
             .iter()
             .map(|piece| waiting::later(piece.share, piece.mean(usual)))
             .collect();
         let answers = 1.0 - seen.states[node].slow - seen.states[node].down;
-        answered
-            .extend(waiting::scaled(&waiting::both(&waits, &instead, false), failing * answers));
+        let both = waiting::both(&waits, &instead, false, bounds);
+        answered.extend(waiting::scaled(&both, failing * answers));
         *failed = waiting::scaled(&waits, failing * (1.0 - answers));
     }
 
@@ -832,6 +848,8 @@ enum Buffered {
 /// What is known of the nodes so far.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
+    /// Who makes the call.
+    pub(crate) caller: usize,
     pub(crate) states: &'a [State],
     pub(crate) delays: &'a [Delay],
 }

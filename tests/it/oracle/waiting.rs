@@ -9,8 +9,6 @@ use super::moment::SLACK;
 pub(crate) const EDGE: f64 = 1e-6;
 /// Nothing takes longer, in seconds.
 const LONGEST: f64 = 1e9;
-/// How many pieces are kept apart.
-const APART: usize = 4;
 
 /// A share of requests that are answered later than usual.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,35 +85,35 @@ fn in_order(mut delay: Delay) -> Delay {
     delay
 }
 
-/// Merges the two neighbours whose requests move least, until few enough are left.
-pub(crate) fn cut(delay: Delay) -> Delay {
-    let mut delay = in_order(delay);
-    while delay.len() > APART {
-        let moved = |at: usize| {
-            let (a, b) = (delay[at], delay[at + 1]);
-            let far = b.length - a.length + (b.factor - a.factor).abs();
-            a.share * b.share / (a.share + b.share) * far
-        };
-        let mut nearest = 0;
-        for at in 1..delay.len() - 1 {
-            if moved(at) < moved(nearest) {
-                nearest = at;
-            }
-        }
-        let (a, b) = (delay[nearest], delay.remove(nearest + 1));
-        let share = a.share + b.share;
-        delay[nearest] = Piece {
-            share,
-            length: (a.share * a.length + b.share * b.length) / share,
-            factor: (a.share * a.factor + b.share * b.factor) / share,
-        };
+/// What parts the pieces of a node's delay.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) limits: &'a [f64],
+    /// The time that a factor multiplies.
+    pub(crate) usual: f64,
+}
+
+/// One piece for all that lie between the same limits.
+pub(crate) fn cut(delay: Delay, bounds: Bounds<'_>) -> Delay {
+    let mut groups: Vec<Delay> = vec![Delay::new(); bounds.limits.len() + 1];
+    for piece in in_order(delay) {
+        let length = piece.length + (piece.factor - 1.0) * bounds.usual;
+        groups[bounds.limits.partition_point(|limit| *limit <= length + EDGE)].push(piece);
     }
-    delay
+    groups.retain(|group| !group.is_empty());
+    let one = |group: Delay| {
+        let share = total(&group);
+        let mean = |of: fn(&Piece) -> f64| {
+            group.iter().map(|piece| piece.share * of(piece)).sum::<f64>() / share
+        };
+        Piece { share, length: mean(|piece| piece.length), factor: mean(|piece| piece.factor) }
+    };
+    groups.into_iter().map(one).collect()
 }
 
 /// The delay of two things, one after the other or beside each other.
-pub(crate) fn both(one: &Delay, other: &Delay, beside: bool) -> Delay {
-    let (one, other) = (cut(one.clone()), cut(other.clone()));
+pub(crate) fn both(one: &Delay, other: &Delay, beside: bool, bounds: Bounds<'_>) -> Delay {
+    let (one, other) = (cut(one.clone(), bounds), cut(other.clone(), bounds));
     let rest = |delay: &Delay| (1.0 - total(delay)).max(0.0);
     let mut all = Delay::new();
     all.extend(one.iter().map(|piece| Piece { share: piece.share * rest(&other), ..*piece }));
@@ -127,7 +125,7 @@ pub(crate) fn both(one: &Delay, other: &Delay, beside: bool) -> Delay {
             all.push(Piece { share, length: length.min(LONGEST), factor });
         }
     }
-    cut(all)
+    cut(all, bounds)
 }
 
 pub(crate) fn total(delay: &Delay) -> f64 {

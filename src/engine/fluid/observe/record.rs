@@ -259,8 +259,9 @@ impl Run<'_> {
         let degraded = self.plan.degraded - SLACK;
         let mut watches = [Watch::NEW; 2];
         let mut out = [Shares::OK; 2];
+        let caller = self.plan.dependencies[index as usize].caller as usize;
         for cohort in 0..cohorts {
-            out[cohort] = self.state.call(call, cohort, &mut watches[cohort]).shares;
+            out[cohort] = self.state.call(call, caller, cohort, &mut watches[cohort]).shares;
         }
         let firsts: Lanes = array(|lane| self.first_cohort(lane));
         let record = &mut self.record.dependencies[index as usize];

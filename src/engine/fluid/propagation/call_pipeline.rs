@@ -2,7 +2,7 @@
 
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::fluid::load::messages::LEVEL_SLACK;
-use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
+use crate::engine::fluid::propagation::delays::{Attempts, Bounds, CallDelay, Delay, List, Piece};
 use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes, refills};
 use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask, same};
 use crate::engine::simd::array;
@@ -38,8 +38,10 @@ pub(crate) struct Waiting<const W: usize> {
     pub(crate) call: [CallDelay; W],
     /// By lane: seconds that a request is in progress because of it, beyond the usual.
     pub(crate) held: Lanes<W>,
-    /// Room for the delays of one attempt.
-    attempt: List,
+    /// By lane: the delays of one attempt that is answered.
+    pub(crate) attempt: [Delay; W],
+    /// What parts the pieces of the caller's delay.
+    pub(crate) bounds: Bounds,
     /// The same of each member of an `any_of`.
     pub(crate) members: Vec<[CallDelay; W]>,
     pub(crate) is_delayed: bool,
@@ -50,7 +52,8 @@ impl<const W: usize> Waiting<W> {
         Self {
             call: std::array::from_fn(|_| CallDelay::default()),
             held: all(0.0),
-            attempt: List::NONE,
+            attempt: [Delay::NONE; W],
+            bounds: Bounds::new(&[], false, 0.0),
             members: Vec::new(),
             is_delayed: false,
         }
@@ -114,14 +117,18 @@ impl<const W: usize> StepState<'_, W> {
             && (self.plan.refills.is_empty() || !self.is_cold(call))
     }
 
-    /// Evaluates a call: steps 0 to 8 of the semantics.
+    /// Evaluates a call of a node: steps 0 to 8 of the semantics.
     #[inline(always)]
     pub(crate) fn call(
         &mut self,
         call: &Call,
+        caller: usize,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Called<W> {
+        if let Some(bounds) = self.index_of_plan.bounds.get(caller) {
+            self.waiting.bounds = *bounds;
+        }
         self.waiting.begin();
         let consumer = call.buffer().map_or(NONE, |buffer| buffer.consumer);
         let mut shares = if consumer != NONE {
@@ -596,6 +603,7 @@ impl<const W: usize> Waiting<W> {
     /// A request waits for the member that answers it; where too few do, for those that fail.
     fn wait_for_members(&mut self, members: &[Shares<W>], together: &Shares<W>) {
         self.is_delayed = true;
+        let bounds = &self.bounds;
         for lane in 0..W {
             let call = &mut self.call[lane];
             call.clear();
@@ -604,11 +612,11 @@ impl<const W: usize> Waiting<W> {
             let answered = (1.0 - together.unanswered(lane)).max(0.0);
             for member in &self.members[..members.len()] {
                 if up > 0.0 {
-                    call.answered.add_scaled(member[lane].answered.as_slice(), answered / up);
+                    call.answered.add_scaled(bounds, &member[lane].answered, answered / up);
                 }
                 if down > 0.0 {
-                    let failed = member[lane].failed.as_slice();
-                    call.failed.add_scaled(failed, together.down[lane] / down);
+                    let failed = &member[lane].failed;
+                    call.failed.add_scaled(bounds, failed, together.down[lane] / down);
                 }
             }
         }
@@ -632,24 +640,21 @@ impl<const W: usize> StepState<'_, W> {
         let active = self.active;
         for lane in (0..W).filter(|lane| has(active, *lane)) {
             let delay = &self.cohorts[cohort].delays[node as usize][lane];
+            let in_time = &mut self.waiting.attempt[lane];
+            in_time.clear();
             if delay.as_slice().is_empty() {
                 continue;
             }
             let answered = (made[lane] - shares.unanswered(lane)).max(0.0);
-            let list = &mut self.waiting.call[lane].answered;
-            list.clear();
             let mut lost = 0.0;
             for piece in delay.as_slice() {
                 let share = answered * piece.share;
                 let late = share * piece.is_beyond(usual, call.timeout);
                 lost += late;
                 let length = piece.mean(usual);
-                list.add(Piece {
-                    share: share - late,
-                    length: length.min(call.timeout),
-                    factor: 1.0,
-                    rate: if length < call.timeout { piece.rate } else { 0.0 },
-                });
+                let rate = if length < call.timeout { piece.rate } else { 0.0 };
+                let length = length.min(call.timeout);
+                in_time.push(Piece { share: share - late, length, factor: 1.0, rate });
             }
             let lost = lost.min(answered);
             if lost > 0.0 {
@@ -675,14 +680,13 @@ impl<const W: usize> StepState<'_, W> {
     ) {
         let active = self.active;
         for lane in (0..W).filter(|lane| has(active, *lane)) {
-            if timed_out[lane] <= 0.0 && self.waiting.call[lane].answered.is_empty() {
+            if timed_out[lane] <= 0.0 && self.waiting.attempt[lane].as_slice().is_empty() {
                 continue;
             }
             let is_open = call.breaker && failing[lane] >= BREAKER_OPENS - SLACK;
             let retries = if is_open { 0 } else { call.retries };
             let all_retries = retries_per_call(failing[lane], retries);
-            let Waiting { call: calls, attempt, is_delayed, .. } = &mut *self.waiting;
-            attempt.take_over(&calls[lane].answered);
+            let Waiting { call: calls, attempt, bounds, is_delayed, .. } = &mut *self.waiting;
             let attempts = Attempts {
                 failing: failing[lane],
                 // What an open breaker refuses costs no time.
@@ -695,9 +699,9 @@ impl<const W: usize> StepState<'_, W> {
                 },
                 timeout: call.timeout,
                 in_all: call.waits_in_all(),
-                answered: attempt,
+                answered: attempt[lane].as_slice(),
             };
-            let (failed, made) = attempts.finish(&mut calls[lane]);
+            let (failed, made) = attempts.finish(bounds, &mut calls[lane]);
             *is_delayed = true;
             // A limit on all attempts together leaves fewer of them than the sum of powers says.
             if call.waits_in_all().is_finite() && !is_open {
@@ -785,60 +789,56 @@ impl<const W: usize> StepState<'_, W> {
             Fallback::None | Fallback::Static => None,
         };
         let works = works & self.active;
+        let bounds = self.waiting.bounds;
         for lane in (0..W).filter(|lane| has(works, *lane)) {
             let failing = shares.down[lane];
             if failing <= 0.0 {
                 continue;
             }
-            let mut failed = std::mem::take(&mut self.waiting.call[lane].failed);
+            let failed = std::mem::take(&mut self.waiting.call[lane].failed);
             let Some(node) = instead else {
                 // Something that cannot fail takes no time.
-                self.waiting.call[lane].answered.add_scaled(failed.as_slice(), 1.0);
+                self.waiting.call[lane].answered.add_scaled(&bounds, &failed, 1.0);
                 continue;
             };
             let service = self.plan.nodes[node].service as usize;
-            let usual = self.plan.services[service].latency.mean();
-            let delay = self.cohorts[cohort].delays[node][lane];
+            let latency = self.plan.services[service].latency;
+            let usual = latency.mean();
+            let delay = &self.cohorts[cohort].delays[node][lane];
             let answers = 1.0 - self.cohorts[cohort].shares[node].unanswered(lane);
             // What failed at once waits for the fallback alone.
-            let at_once = (failing - failed.share()).max(0.0);
-            if usual > 0.0 {
-                let mut later = List::NONE;
-                for piece in failed.as_slice() {
-                    later.add(Piece { length: piece.length + usual, ..*piece });
-                }
-                later.add(Piece::later(at_once, usual));
-                failed = later;
-            }
-            let mut of_fallback = List::NONE;
-            delay.as_slice().iter().for_each(|piece| {
-                of_fallback.add(Piece {
-                    length: piece.mean(self.plan.services[service].latency),
-                    factor: 1.0,
-                    ..*piece
-                });
-            });
+            let at_once = if usual > 0.0 { (failing - failed.share()).max(0.0) } else { 0.0 };
             let mut waits = List::NONE;
-            waits.add_scaled(failed.as_slice(), 1.0 / failing);
+            for piece in failed.pieces() {
+                let (share, length) = (piece.share / failing, piece.length + usual);
+                waits.add(&bounds, Piece { share, length, ..piece });
+            }
+            waits.add(&bounds, Piece::later(at_once / failing, usual));
+            let mut of_fallback = List::NONE;
+            for piece in delay.as_slice() {
+                let length = piece.mean(latency);
+                of_fallback.add(&bounds, Piece { length, factor: 1.0, ..*piece });
+            }
             let call = &mut self.waiting.call[lane];
-            call.failed.add_scaled(waits.as_slice(), failing * (1.0 - answers));
+            call.failed.add_scaled(&bounds, &waits, failing * (1.0 - answers));
             let mut both = waits;
-            both.join(&of_fallback, false);
+            both.join(&bounds, &of_fallback, false);
             if !both.is_empty() {
                 self.waiting.is_delayed = true;
             }
-            call.answered.add_scaled(both.as_slice(), failing * answers);
+            call.answered.add_scaled(&bounds, &both, failing * answers);
         }
     }
 
     /// Adds up for how long requests are in progress. What a caller can do without is answered
     /// later; what it cannot has failed.
     fn end_waiting(&mut self, soft: bool) {
+        let bounds = self.waiting.bounds;
         for lane in 0..W {
             let CallDelay { answered, failed } = &mut self.waiting.call[lane];
             self.waiting.held[lane] = answered.mean() + failed.mean();
             if soft {
-                answered.add_scaled(failed.as_slice(), 1.0);
+                answered.add_scaled(&bounds, failed, 1.0);
             }
             failed.clear();
         }
@@ -846,6 +846,7 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Several calls one after the other: more requests wait, and some of them several times.
     fn wait_several_times(&mut self, calls: u32) {
+        let bounds = self.waiting.bounds;
         for lane in 0..W {
             let times = f64::from(calls);
             let answered = &mut self.waiting.call[lane].answered;
@@ -858,14 +859,11 @@ impl<const W: usize> StepState<'_, W> {
             // calls.
             let some = 1.0 - libm::pow(1.0 - once, times);
             let mut list = List::NONE;
-            for piece in answered.as_slice() {
-                let longer = times * once / some;
-                list.add(Piece {
-                    share: piece.share * some / once,
-                    length: piece.length * longer,
-                    rate: piece.rate * longer,
-                    ..*piece
-                });
+            let longer = times * once / some;
+            for piece in answered.pieces() {
+                let share = piece.share * some / once;
+                let (length, rate) = (piece.length * longer, piece.rate * longer);
+                list.add(&bounds, Piece { share, length, rate, ..piece });
             }
             *answered = list;
         }

@@ -1,14 +1,17 @@
 //! How much later than usual answers come: a few pieces, each a share of requests and a time.
 //!
 //! A delay of 3 s for one request in ten is not one of 0.3 s for all of them: only the former makes
-//! callers give up. So a delay is kept in pieces, of which the largest stay apart.
+//! callers give up. So a delay is kept in pieces. What lies between the same two limits of callers is one
+//! piece: adding one takes no search, and no caller sees a difference.
 
 use crate::compile::plan::Lognormal;
 
-/// How many pieces of a node's delay are kept apart.
-const PIECES: usize = 4;
-/// How many pieces a list holds before it is cut down.
-const ROOM: usize = 24;
+/// How many limits part the pieces of a node's delay: those of its callers, and two below the shortest.
+const BOUNDS: usize = CALLERS_LIMITS + 2;
+/// How many limits of callers are told apart.
+pub(crate) const CALLERS_LIMITS: usize = 4;
+/// How many pieces a delay has at the most.
+const PIECES: usize = BOUNDS + 1;
 /// Shares below this are none.
 const NEGLIGIBLE: f64 = 1e-12;
 /// An answer that comes this much before a timeout, in seconds, is as good as late: times are rounded.
@@ -34,6 +37,18 @@ impl Piece {
     /// A share of requests that are answered so much later.
     pub(crate) fn later(share: f64, length: f64) -> Self {
         Self { share, length, factor: 1.0, rate: 0.0 }
+    }
+
+    /// Returns its length, factor and rate times its share.
+    #[inline(always)]
+    fn weighted(self) -> Self {
+        let share = self.share;
+        Self {
+            share,
+            length: share * self.length,
+            factor: share * self.factor,
+            rate: share * self.rate,
+        }
     }
 
     /// Returns how much later than usual the answer comes on average.
@@ -63,13 +78,67 @@ impl Piece {
     }
 }
 
-/// Pieces in the order of their lengths, never more than [`ROOM`] of them.
-///
-/// It is no `Copy`: it is large, mostly empty, and there are several for each node and lane.
-#[derive(Clone, Debug)]
+/// Limits that part the pieces of a node's delay: how long its callers wait, and halves below.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// In rising order, and infinite where there are fewer.
+    limits: [f64; BOUNDS],
+    /// Where all callers give up in time: the longest limit. What comes after it comes no later for anybody,
+    /// so that a wait which grows from there on changes nothing for them.
+    cap: f64,
+    /// How long the node takes by itself on average, in seconds: what a factor multiplies.
+    usual: f64,
+}
+
+impl Bounds {
+    /// Returns the bounds of a node with these limits of its callers, in rising order and each once, of which
+    /// all give up or some hold on for ever.
+    pub(crate) fn new(callers_limits: &[f64], all_give_up: bool, usual: f64) -> Self {
+        let mut limits = [f64::INFINITY; BOUNDS];
+        let Some(shortest) = callers_limits.first() else {
+            return Self { limits, cap: f64::INFINITY, usual };
+        };
+        // Two delays in a row cross a limit that each of them alone keeps well.
+        (limits[0], limits[1]) = (shortest / 4.0, shortest / 2.0);
+        let known = callers_limits.len();
+        let kept = known.min(CALLERS_LIMITS);
+        for (place, limit) in limits[2..].iter_mut().enumerate().take(kept) {
+            let at = if kept < known { place * (known - 1) / (kept - 1) } else { place };
+            *limit = callers_limits[at];
+        }
+        let cap = if all_give_up { limits[kept + 1] } else { f64::INFINITY };
+        Self { limits, cap, usual }
+    }
+
+    /// Returns the place of a piece.
+    #[inline(always)]
+    fn place(&self, piece: &Piece) -> usize {
+        let longer = if piece.factor > 1.0 { (piece.factor - 1.0) * self.usual } else { 0.0 };
+        let length = piece.length + longer + EDGE;
+        self.limits.iter().fold(0, |place, limit| place + usize::from(length >= *limit))
+    }
+
+    /// Returns in how many seconds a piece that grows or shrinks comes to another place.
+    fn crosses(&self, piece: &Piece, place: usize) -> f64 {
+        let limit = if piece.rate > 0.0 {
+            self.limits.get(place).copied()
+        } else {
+            self.limits[..place].last().map(|limit| limit - 2.0 * EDGE)
+        };
+        limit.map_or(f64::INFINITY, |limit| ((limit - piece.length) / piece.rate).max(0.0))
+    }
+}
+
+/// Pieces by their places between limits, each of which is the mean of what was added to it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
-    pieces: [Piece; ROOM],
-    count: usize,
+    /// A piece where one was added; sums of length, factor and rate by share where several were.
+    sums: [Piece; PIECES],
+    /// The places that hold something, and those that hold sums.
+    held: u8,
+    mixed: u8,
+    /// In how many seconds the first piece of all that were added comes to another place.
+    crosses: f64,
 }
 
 impl Default for List {
@@ -78,46 +147,86 @@ impl Default for List {
     }
 }
 
+/// The places that a set of them holds, in rising order.
+fn places(mut set: u8) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = set.trailing_zeros() as usize;
+        set &= set.wrapping_sub(1);
+        (place < u8::BITS as usize).then_some(place)
+    })
+}
+
 impl List {
     pub(crate) const NONE: Self = Self {
-        pieces: [Piece { share: 0.0, length: 0.0, factor: 1.0, rate: 0.0 }; ROOM],
-        count: 0,
+        sums: [Piece { share: 0.0, length: 0.0, factor: 1.0, rate: 0.0 }; PIECES],
+        held: 0,
+        mixed: 0,
+        crosses: f64::INFINITY,
     };
 
-    pub(crate) fn as_slice(&self) -> &[Piece] {
-        &self.pieces[..self.count]
-    }
-
     pub(crate) fn clear(&mut self) {
-        self.count = 0;
+        (self.held, self.mixed, self.crosses) = (0, 0, f64::INFINITY);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.held == 0
     }
 
-    /// Adds a piece at its place; a full list is cut down first.
-    pub(crate) fn add(&mut self, piece: Piece) {
+    /// Returns the pieces, in the order of their places.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        places(self.held).map(|place| self.piece(place))
+    }
+
+    #[inline(always)]
+    fn piece(&self, place: usize) -> Piece {
+        let sum = self.sums[place];
+        if self.mixed & 1 << place == 0 {
+            return sum;
+        }
+        Piece {
+            share: sum.share,
+            length: sum.length / sum.share,
+            factor: sum.factor / sum.share,
+            rate: sum.rate / sum.share,
+        }
+    }
+
+    /// Adds a piece to what lies between the same limits.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, bounds: &Bounds, piece: Piece) {
         if piece.share <= NEGLIGIBLE
             || (piece.length <= 0.0 && piece.factor <= 1.0 && piece.rate == 0.0)
         {
             return;
         }
-        self.merge_down_to(ROOM - 1);
-        let mut at = self.count;
-        while at > 0 && self.pieces[at - 1].length > piece.length {
-            self.pieces[at] = self.pieces[at - 1];
-            at -= 1;
+        let place = bounds.place(&piece);
+        if piece.rate != 0.0 {
+            self.crosses = self.crosses.min(bounds.crosses(&piece, place));
         }
-        self.pieces[at] = piece;
-        self.count += 1;
+        let bit = 1 << place;
+        let known = &mut self.sums[place];
+        if self.held & bit == 0 {
+            self.held |= bit;
+            *known = piece;
+            return;
+        }
+        if self.mixed & bit == 0 {
+            self.mixed |= bit;
+            *known = known.weighted();
+        }
+        let piece = piece.weighted();
+        known.share += piece.share;
+        known.length += piece.length;
+        known.factor += piece.factor;
+        known.rate += piece.rate;
     }
 
-    /// Adds pieces, with their shares times this.
-    pub(crate) fn add_scaled(&mut self, pieces: &[Piece], share: f64) {
-        for piece in pieces {
-            self.add(Piece { share: piece.share * share, ..*piece });
+    /// Adds the pieces of another list of the same node, with their shares times this.
+    pub(crate) fn add_scaled(&mut self, bounds: &Bounds, other: &Self, share: f64) {
+        for piece in other.pieces() {
+            self.add(bounds, Piece { share: piece.share * share, ..piece });
         }
+        self.crosses = self.crosses.min(other.crosses);
     }
 
     /// Multiplies all shares.
@@ -125,96 +234,61 @@ impl List {
         if by <= 0.0 {
             self.clear();
         }
-        self.pieces[..self.count].iter_mut().for_each(|piece| piece.share *= by);
+        for place in places(self.held) {
+            let sum = &mut self.sums[place];
+            sum.share *= by;
+            if self.mixed & 1 << place != 0 {
+                (sum.length, sum.factor, sum.rate) =
+                    (sum.length * by, sum.factor * by, sum.rate * by);
+            }
+        }
     }
 
     /// Returns the sum of all shares.
     pub(crate) fn share(&self) -> f64 {
-        share_of(self.as_slice())
+        places(self.held).map(|place| self.sums[place].share).sum()
     }
 
     /// Returns the mean of the lengths, over all requests.
     pub(crate) fn mean(&self) -> f64 {
-        self.as_slice().iter().map(|piece| piece.share * piece.length).sum()
+        let of = |place: usize| {
+            let sum = &self.sums[place];
+            if self.mixed & 1 << place == 0 { sum.share * sum.length } else { sum.length }
+        };
+        places(self.held).map(of).sum()
     }
 
-    /// Merges neighbours, those first that are nearest to each other by how far their requests move, until
-    /// so many pieces are left.
-    ///
-    /// This is where a simulation with waits spends a third of its time: pieces stay where they are until
-    /// the end, and what a merge costs is one number together with its place.
-    fn merge_down_to(&mut self, left: usize) {
-        if self.count <= left {
-            return;
+    /// Takes over the pieces of another list, without copying places that hold nothing.
+    fn take_over(&mut self, other: &Self) {
+        (self.held, self.mixed, self.crosses) = (other.held, other.mixed, other.crosses);
+        for place in places(other.held) {
+            self.sums[place] = other.sums[place];
         }
-        let count = self.count;
-        let mut keys = [NEVER; ROOM];
-        let (mut next, mut last) = ([0_u8; ROOM], [0_u8; ROOM]);
-        for at in 0..count {
-            (next[at], last[at]) = (at as u8 + 1, (at as u8).wrapping_sub(1));
-        }
-        for at in 0..count - 1 {
-            keys[at] = key_of_merging(&self.pieces[at], &self.pieces[at + 1], at);
-        }
-        for _ in left..count {
-            let nearest = keys.iter().copied().fold(NEVER, u64::min);
-            let at = (nearest & PLACE) as usize;
-            let gone = usize::from(next[at]);
-            self.pieces[at] = merged(&self.pieces[at], &self.pieces[gone]);
-            let after = usize::from(next[gone]);
-            next[at] = next[gone];
-            (keys[at], keys[gone]) = (NEVER, NEVER);
-            // Only the two pairs that the new piece is part of cost something else now.
-            if after < count {
-                last[after] = at as u8;
-                keys[at] = key_of_merging(&self.pieces[at], &self.pieces[after], at);
-            }
-            let before = usize::from(last[at]);
-            if before < count {
-                keys[before] = key_of_merging(&self.pieces[before], &self.pieces[at], before);
-            }
-        }
-        let mut at = 0;
-        for place in 0..left {
-            self.pieces[place] = self.pieces[at];
-            at = usize::from(next[at]);
-        }
-        self.count = left;
-    }
-
-    /// Keeps the largest pieces apart and merges the others.
-    fn cut(&mut self) {
-        self.merge_down_to(PIECES);
-    }
-
-    /// Takes over the pieces of another list, without copying the room that it does not use.
-    pub(crate) fn take_over(&mut self, other: &Self) {
-        self.count = other.count;
-        self.pieces[..self.count].copy_from_slice(other.as_slice());
-    }
-
-    fn set(&mut self, delay: &Delay) {
-        self.count = usize::from(delay.count);
-        self.pieces[..self.count].copy_from_slice(delay.as_slice());
     }
 
     /// Makes it the delay of two things that a request waits for: one after the other, or beside each
     /// other. Shares are those of requests that both answer.
-    pub(crate) fn join(&mut self, other: &Self, is_beside: bool) {
+    pub(crate) fn join(&mut self, bounds: &Bounds, other: &Self, is_beside: bool) {
         if other.is_empty() {
-            self.cut();
             return;
         }
-        let (one, other) = (Delay::of(self, 0.0), Delay::of(other, 0.0));
-        if one.as_slice().is_empty() {
-            self.set(&other);
+        if self.is_empty() {
+            self.take_over(other);
             return;
         }
+        // What crosses a limit alone does so no later together with something else.
+        let crosses = self.crosses.min(other.crosses);
+        let (one, other) = (Delay::of(self), Delay::of(other));
         let on_time = |delay: &Delay| (1.0 - share_of(delay.as_slice())).max(0.0);
         let (on_time, other_on_time) = (on_time(&one), on_time(&other));
         self.clear();
-        self.add_scaled(one.as_slice(), other_on_time);
-        self.add_scaled(other.as_slice(), on_time);
+        self.crosses = crosses;
+        for a in one.as_slice() {
+            self.add(bounds, Piece { share: a.share * other_on_time, ..*a });
+        }
+        for b in other.as_slice() {
+            self.add(bounds, Piece { share: b.share * on_time, ..*b });
+        }
         for a in one.as_slice() {
             for b in other.as_slice() {
                 let longer = if a.length >= b.length { a } else { b };
@@ -223,40 +297,10 @@ impl List {
                 } else {
                     ((a.length + b.length).min(LONGEST), a.rate + b.rate)
                 };
-                self.add(Piece {
-                    share: a.share * b.share,
-                    length,
-                    factor: a.factor * b.factor,
-                    rate,
-                });
+                let (share, factor) = (a.share * b.share, a.factor * b.factor);
+                self.add(bounds, Piece { share, length, factor, rate });
             }
         }
-        self.cut();
-    }
-}
-
-/// The bits of a key that say where the pair is.
-const PLACE: u64 = 31;
-/// The key of what cannot be merged.
-const NEVER: u64 = u64::MAX;
-
-/// Returns how far requests move when two neighbours become one, with the place of the first: the bits of
-/// a number that is not negative are in the order of the numbers.
-fn key_of_merging(a: &Piece, b: &Piece, at: usize) -> u64 {
-    let moved = a.share * b.share / (a.share + b.share)
-        * (b.length - a.length + (b.factor - a.factor).abs());
-    moved.max(0.0).to_bits() & !PLACE | at as u64
-}
-
-/// Returns one piece for two, with their means.
-fn merged(a: &Piece, b: &Piece) -> Piece {
-    let share = a.share + b.share;
-    let mean = |of: fn(&Piece) -> f64| (a.share * of(a) + b.share * of(b)) / share;
-    Piece {
-        share,
-        length: mean(|piece| piece.length),
-        factor: mean(|piece| piece.factor),
-        rate: mean(|piece| piece.rate),
     }
 }
 
@@ -272,10 +316,13 @@ pub(crate) struct Delay {
     count: u8,
     /// Seconds that a request is in progress longer than usual, on average over all requests.
     pub(crate) held: f64,
+    /// In how many seconds the first part of it comes to another place between limits.
+    crosses: f64,
 }
 
 impl PartialEq for Delay {
     fn eq(&self, other: &Self) -> bool {
+        // When the next part comes to another place is nothing that callers see.
         self.held == other.held && self.as_slice() == other.as_slice()
     }
 }
@@ -286,18 +333,42 @@ impl Delay {
         pieces: [Piece { share: 0.0, length: 0.0, factor: 0.0, rate: 0.0 }; PIECES],
         count: 0,
         held: 0.0,
+        crosses: f64::INFINITY,
     };
 
-    /// The delay of a list, with its largest pieces apart.
-    pub(crate) fn of(list: &List, held: f64) -> Self {
-        if list.count > PIECES {
-            let mut short = list.clone();
-            short.cut();
-            return Self::of(&short, held);
-        }
-        let mut delay = Self { count: list.count as u8, held, ..Self::NONE };
-        delay.pieces[..list.count].copy_from_slice(list.as_slice());
+    /// The pieces of a list.
+    pub(crate) fn of(list: &List) -> Self {
+        let mut delay = Self::NONE;
+        list.pieces().for_each(|piece| delay.push(piece));
         delay
+    }
+
+    /// Makes it the delay that callers see of a list.
+    pub(crate) fn set(&mut self, list: &List, held: f64, bounds: &Bounds) {
+        (self.count, self.held, self.crosses) = (0, held, list.crosses);
+        for mut piece in list.pieces() {
+            if piece.length + EDGE >= bounds.cap {
+                (piece.length, piece.rate) = (bounds.cap, 0.0);
+            }
+            self.push(piece);
+        }
+    }
+
+    /// Makes it the same as another one, without copying pieces that are not there.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        (self.count, self.held, self.crosses) = (other.count, other.held, other.crosses);
+        self.pieces[..usize::from(self.count)].copy_from_slice(other.as_slice());
+    }
+
+    /// Adds a piece as it is; there must be no more of them than there are places.
+    pub(crate) fn push(&mut self, piece: Piece) {
+        self.pieces[usize::from(self.count)] = piece;
+        self.count += 1;
+    }
+
+    /// Forgets all pieces.
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
     }
 
     pub(crate) fn as_slice(&self) -> &[Piece] {
@@ -341,7 +412,7 @@ impl Delay {
     /// Where answers differ in how long they take, the share that comes too late changes all the
     /// time. It is looked at again whenever another eighth of them crosses the limit.
     pub(crate) fn next_crossing(&self, usual: Lognormal, limit: f64) -> f64 {
-        let mut next = f64::INFINITY;
+        let mut next = self.crosses;
         if limit.is_infinite() {
             return next;
         }
@@ -405,7 +476,7 @@ pub(crate) struct Attempts<'a> {
     pub(crate) timeout: f64,
     pub(crate) in_all: f64,
     /// The delays of one attempt that is answered.
-    pub(crate) answered: &'a List,
+    pub(crate) answered: &'a [Piece],
 }
 
 /// How many attempts that time out are told apart; more of them count as so many.
@@ -417,10 +488,10 @@ impl Attempts<'_> {
     ///
     /// Attempts that fail at once cost no time, those that time out cost all of theirs; an attempt
     /// that would begin after the caller gave up is not made.
-    pub(crate) fn finish(&self, call: &mut CallDelay) -> (f64, f64) {
+    pub(crate) fn finish(&self, bounds: &Bounds, call: &mut CallDelay) -> (f64, f64) {
         call.clear();
         let at_once = (self.failing - self.timed_out).max(0.0);
-        let on_time = (1.0 - self.failing - self.answered.share()).max(0.0);
+        let on_time = (1.0 - self.failing - share_of(self.answered)).max(0.0);
         let length = |timeouts: usize| {
             if timeouts == 0 { 0.0 } else { (timeouts as f64 * self.timeout).min(self.in_all) }
         };
@@ -429,35 +500,47 @@ impl Attempts<'_> {
         let mut reach = [0.0; TOLD_APART];
         reach[0] = 1.0;
         for attempt in 0..=self.retries {
-            let mut next = [0.0; TOLD_APART];
-            for (timeouts, share) in
-                reach.iter().copied().enumerate().filter(|(_, share)| *share > 0.0)
-            {
-                let waited = length(timeouts);
-                made += share;
-                call.answered.add(Piece::later(share * on_time, waited));
-                for piece in self.answered.as_slice() {
-                    let length = (waited + piece.length).min(self.in_all);
-                    let rate = if waited + piece.length < self.in_all { piece.rate } else { 0.0 };
-                    call.answered.add(Piece { share: share * piece.share, length, rate, ..*piece });
+            // Each attempt adds one more that may have timed out.
+            let most = (attempt as usize + 1).min(TOLD_APART - 1);
+            for timeouts in (0..=most).rev() {
+                let share = reach[timeouts];
+                if share > 0.0 {
+                    made += share;
+                    self.answer(bounds, call, share, length(timeouts), on_time);
                 }
-                next[timeouts] += share * at_once;
-                next[(timeouts + 1).min(TOLD_APART - 1)] += share * self.timed_out;
-            }
-            for (timeouts, share) in next.iter_mut().enumerate() {
-                let is_over = attempt == self.retries || length(timeouts) >= self.in_all - EDGE;
+                let mut left = share * at_once;
+                if timeouts > 0 {
+                    left += reach[timeouts - 1] * self.timed_out;
+                }
+                if timeouts == TOLD_APART - 1 {
+                    left += share * self.timed_out;
+                }
+                let waited = length(timeouts);
                 let again = match () {
-                    () if is_over => 0.0,
+                    () if attempt == self.retries || waited >= self.in_all - EDGE => 0.0,
                     () if attempt == 0 => self.tried_again,
                     () => 1.0,
                 };
-                let given_up = *share * (1.0 - again);
+                let given_up = left * (1.0 - again);
                 failed += given_up;
-                call.failed.add(Piece::later(given_up, length(timeouts)));
-                *share *= again;
+                call.failed.add(bounds, Piece::later(given_up, waited));
+                reach[timeouts] = left * again;
             }
-            reach = next;
         }
         (failed, made)
+    }
+
+    /// Notes the answers to a share of requests that have waited so long for attempts that timed out.
+    #[inline(always)]
+    fn answer(&self, bounds: &Bounds, call: &mut CallDelay, share: f64, waited: f64, on_time: f64) {
+        if waited > 0.0 {
+            call.answered.add(bounds, Piece::later(share * on_time, waited));
+        }
+        for piece in self.answered {
+            let length = waited + piece.length;
+            let (length, rate) =
+                if length < self.in_all { (length, piece.rate) } else { (self.in_all, 0.0) };
+            call.answered.add(bounds, Piece { share: share * piece.share, length, rate, ..*piece });
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::compile::plan::{Call, NONE};
 use crate::engine::fluid::propagation::call_pipeline::{
     Attempt, CallObserver, SLACK, retry, scale,
 };
+use crate::engine::fluid::propagation::delays::{Delay, List, Piece};
 use crate::engine::fluid::propagation::step_state::{StepState, choose_lanes};
 use crate::engine::fluid::state::lanes::{Lanes, Shares, all, every, has, mask};
 use crate::engine::simd::array;
@@ -110,6 +111,8 @@ impl<const W: usize> StepState<'_, W> {
         let (mut shares, mut timed_out, mut made) = (Shares::OK, all(0.0), all(0.0));
         let mut fresh: Lanes<W> = all(0.0);
         let mut is_delayed = false;
+        let waits = self.plan.has_delays && call.is_waited_for;
+        let mut in_time = [List::NONE; W];
         let mut made_of = Vec::with_capacity(members.len());
         for (number, member) in members.iter().enumerate() {
             self.waiting.begin();
@@ -132,27 +135,24 @@ impl<const W: usize> StepState<'_, W> {
             }
             made_of.push(made_here);
             is_delayed |= self.waiting.is_delayed;
-            if self.plan.has_delays {
-                self.waiting.keep_member(number);
+            for lane in (0..W).filter(|lane| waits && has(self.active, *lane)) {
+                for piece in self.waiting.attempt[lane].as_slice() {
+                    let share = piece.share * weight[lane];
+                    in_time[lane].add(&self.waiting.bounds, Piece { share, ..*piece });
+                }
             }
         }
         self.waiting.begin();
-        if is_delayed {
-            self.waiting.is_delayed = true;
-            for lane in 0..W {
-                for (number, weight) in weights.iter().enumerate() {
-                    let pieces = self.waiting.members[number][lane].answered.clone();
-                    let whole = &mut self.waiting.call[lane].answered;
-                    whole.add_scaled(pieces.as_slice(), weight[lane]);
-                }
-            }
+        self.waiting.is_delayed = is_delayed;
+        for lane in (0..W).filter(|lane| waits && has(self.active, *lane)) {
+            self.waiting.attempt[lane] = Delay::of(&in_time[lane]);
         }
         let mut factor = all(1.0);
         let failing = shares.down;
         if call.retries > 0 {
             factor = retry(call, &mut shares);
         }
-        if self.plan.has_delays && call.is_waited_for {
+        if waits {
             self.wait_for_attempts(call, &failing, &timed_out, &mut shares, &mut factor);
         }
         if let Some(cache) = call.cache() {

@@ -437,8 +437,8 @@ impl<'a, const W: usize> StepState<'a, W> {
         }
         let known = &mut self.cohorts[cohort].delays[node];
         let changed = *known != self.next_delay;
-        if changed {
-            *known = self.next_delay;
+        for (known, next) in known.iter_mut().zip(&self.next_delay) {
+            known.take_over(next);
         }
         changed
     }
@@ -492,13 +492,13 @@ impl<'a, const W: usize> StepState<'a, W> {
                 self.note_quiet(index, cohort);
                 continue;
             }
-            let called = self.call(call, cohort, &mut NoObserver);
+            let called = self.call(call, node, cohort, &mut NoObserver);
             if plan.has_load {
                 let known = &mut self.cohorts[cohort].failed_over[index as usize];
                 *known = choose_lanes(self.active, &called.failed_over, known);
             }
             if called.is_delayed && !call.intra_cycle {
-                self.add_delay(call, &called.shares);
+                self.add_delay(call, node, &called.shares);
             }
             let call_left = SurvivalProducts::of(&called.shares);
             if in_cycle && call.intra_cycle {
@@ -532,29 +532,30 @@ impl<'a, const W: usize> StepState<'a, W> {
         let service = service as usize;
         let crowding = self.plan.services[service].crowding;
         let active = self.active;
+        let bounds = &self.index_of_plan.bounds[node];
         for lane in (0..W).filter(|lane| has(active, *lane)) {
             let list = &mut self.adding[lane];
             if let (Some(wait), Some(rate)) =
                 (self.waits.get(service), self.wait_rates.get(service))
             {
                 let (length, rate) = (wait[lane], rate[lane]);
-                list.add(Piece { share: 1.0, length, factor: 1.0, rate });
+                list.add(bounds, Piece { share: 1.0, length, factor: 1.0, rate });
             }
             if crowding > 1.0 && self.overload[service][lane] > 0.0 {
                 let mut crowded = List::NONE;
-                crowded.add(Piece { share: 1.0, length: 0.0, factor: crowding, rate: 0.0 });
-                list.join(&crowded, false);
+                let factor = crowding;
+                crowded.add(bounds, Piece { share: 1.0, length: 0.0, factor, rate: 0.0 });
+                list.join(bounds, &crowded, false);
             }
             for slowed in &self.cohorts[cohort].slowed {
                 if slowed.node as usize == node && slowed.share[lane] > 0.0 {
                     let (share, length, factor) = (slowed.share[lane], slowed.adds, slowed.factor);
+                    let piece = Piece { share, length, factor, rate: 0.0 };
                     let mut later = List::NONE;
-                    later.add(Piece { share, length, factor, rate: 0.0 });
-                    let usual = self.plan.services[service].latency;
+                    later.add(bounds, piece);
                     // What it takes longer by itself keeps its threads busy; waiting in a queue does not.
-                    self.held[lane] +=
-                        later.as_slice().iter().map(|piece| share * piece.mean(usual)).sum::<f64>();
-                    list.join(&later, false);
+                    self.held[lane] += share * piece.mean(self.plan.services[service].latency);
+                    list.join(bounds, &later, false);
                 }
             }
         }
@@ -562,8 +563,9 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// Adds what a call makes its caller wait. Pieces are shares of the requests that go on.
     #[inline(never)]
-    fn add_delay(&mut self, call: &Call, shares: &Shares<W>) {
+    fn add_delay(&mut self, call: &Call, node: usize, shares: &Shares<W>) {
         let active = self.active;
+        let bounds = &self.index_of_plan.bounds[node];
         for lane in (0..W).filter(|lane| has(active, *lane)) {
             self.held[lane] += self.waiting.held[lane];
             let list = &mut self.waiting.call[lane].answered;
@@ -577,9 +579,9 @@ impl<'a, const W: usize> StepState<'a, W> {
                 list.scale(1.0 / all_of_it);
             }
             if call.is_parallel() {
-                self.beside[lane].join(list, true);
+                self.beside[lane].join(bounds, list, true);
             } else {
-                self.adding[lane].join(list, false);
+                self.adding[lane].join(bounds, list, false);
             }
         }
     }
@@ -589,12 +591,13 @@ impl<'a, const W: usize> StepState<'a, W> {
     #[inline(never)]
     fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
         let active = self.active;
+        let bounds = &self.index_of_plan.bounds[node];
         for lane in 0..W {
             if has(active, lane) {
-                self.adding[lane].join(&self.beside[lane], false);
-                self.next_delay[lane] = Delay::of(&self.adding[lane], self.held[lane]);
+                self.adding[lane].join(bounds, &self.beside[lane], false);
+                self.next_delay[lane].set(&self.adding[lane], self.held[lane], bounds);
             } else {
-                self.next_delay[lane] = self.cohorts[cohort].delays[node][lane];
+                self.next_delay[lane].take_over(&self.cohorts[cohort].delays[node][lane]);
             }
         }
         if self.plan.nodes[node].service == NONE {

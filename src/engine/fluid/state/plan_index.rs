@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan, Service};
+use crate::engine::fluid::propagation::delays::Bounds;
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub(crate) struct PlanIndex {
     arrivals: Rows<Arrival>,
     /// The timeouts of the callers of a node, each once.
     timeouts: Rows<f64>,
+    /// By node: what parts the pieces of its delay; empty where nothing can wait.
+    pub(crate) bounds: Vec<Bounds>,
     /// The shortest of all timeouts of calls; one second where none is stated.
     pub(crate) shortest_timeout: f64,
 }
@@ -154,6 +157,7 @@ impl PlanIndex {
             callers: callers(plan),
             arrivals: arrivals(plan),
             timeouts: timeouts(plan),
+            bounds: bounds(plan),
             shortest_timeout: shortest_timeout(plan),
         }
     }
@@ -176,6 +180,9 @@ impl PlanIndex {
         self.arrivals.row(node)
     }
 }
+
+/// How long to tell delays apart, in seconds, of what nobody waits for.
+const WITHOUT_CALLERS: f64 = 60.0;
 
 /// Whether work may wait at a service, in a queue or for threads.
 fn may_queue(service: &Service) -> bool {
@@ -249,6 +256,67 @@ fn timeouts(plan: &Plan) -> Rows<f64> {
     pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     pairs.dedup();
     Rows::new(plan.nodes.len(), pairs)
+}
+
+/// How long those wait for each node that call it. Outside cycles, whoever has no timeout waits as long as
+/// those that wait for it in turn, and so does whoever calls something else instead.
+fn bounds(plan: &Plan) -> Vec<Bounds> {
+    if !plan.has_delays {
+        return Vec::new();
+    }
+    let mut limits: Vec<Vec<f64>> = vec![Vec::new(); plan.nodes.len()];
+    let mut holds_on = vec![false; plan.nodes.len()];
+    for flow in &plan.flows {
+        let own = [flow.promised, flow.patience];
+        limits[flow.node as usize].extend(own.iter().filter(|limit| limit.is_finite()));
+    }
+    for call in plan.calls.iter().filter(|call| call.is_waited_for && call.timeout.is_finite()) {
+        for member in plan.members_of(call) {
+            limits[member.node as usize].push(call.timeout);
+        }
+    }
+    for node in &plan.nodes {
+        for call in plan.calls_of(node) {
+            // Customers hold no thread while they wait.
+            let is_counted = node.service != NONE || call.max_in_flight().is_finite();
+            if call.timeout.is_infinite() && is_counted {
+                plan.members_of(call)
+                    .iter()
+                    .for_each(|member| holds_on[member.node as usize] = true);
+            }
+            if let Fallback::Node(node) = call.fallback() {
+                holds_on[node as usize] = true;
+            }
+        }
+    }
+    // Callers come after what they call.
+    for caller in (0..plan.nodes.len()).rev() {
+        let mut own = std::mem::take(&mut limits[caller]);
+        if own.is_empty() {
+            own.push(WITHOUT_CALLERS);
+        }
+        own.sort_by(f64::total_cmp);
+        own.dedup();
+        let calls = plan.calls_of(&plan.nodes[caller]).iter();
+        for call in calls.filter(|call| call.is_waited_for && !call.intra_cycle) {
+            if call.timeout.is_infinite() {
+                for member in plan.members_of(call) {
+                    limits[member.node as usize].extend(&own);
+                }
+            }
+            if let Fallback::Node(node) = call.fallback() {
+                limits[node as usize].extend(&own);
+            }
+        }
+        limits[caller] = own;
+    }
+    let usual = |service: u32| {
+        plan.services.get(service as usize).map_or(0.0, |service| service.latency.mean())
+    };
+    let nodes = plan.nodes.iter().zip(limits).zip(holds_on);
+    nodes
+        .map(|((node, limits), holds_on)| Bounds::new(&limits, !holds_on, usual(node.service)))
+        .collect()
 }
 
 fn arrivals(plan: &Plan) -> Rows<Arrival> {

@@ -84,10 +84,23 @@ impl Run<'_> {
         }
     }
 
-    /// Notes how fast waits grow at the present moment, and which have jumped since the last one.
-    pub(crate) fn note_wait_rates(&mut self) {
+    /// Notes how long requests wait by now, and how fast that grows, as far as the loads of the last moment
+    /// tell: mostly they stay, and then what fails is computed once.
+    pub(crate) fn look_at_waits(&mut self, alive: u8) {
         if self.state.waits.is_empty() || !self.loads.is_timed {
             return;
+        }
+        self.state.look_at_pools(&mut self.loads);
+        for &index in &self.index_of_plan.queued {
+            self.state.wait_in_queue(&mut self.loads, index, alive);
+        }
+        self.note_wait_rates();
+    }
+
+    /// Notes how fast waits grow at the present moment; says whether that changed.
+    pub(crate) fn note_wait_rates(&mut self) -> bool {
+        if self.state.waits.is_empty() || !self.loads.is_timed {
+            return false;
         }
         let mut changed = false;
         for &index in &self.index_of_plan.queued {
@@ -105,10 +118,7 @@ impl Run<'_> {
             self.state.touch_service(index as u32);
             changed = true;
         }
-        if changed {
-            // What fails is the same; what changed is when the next piece crosses a limit.
-            self.state.sweep();
-        }
+        changed
     }
 
     /// Notes waits that are shorter at once than they were when the last moment ended, and says whether
