@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine;
 use crate::engine::outcome::{self, Anomalies};
-use crate::model::change::{Modes, TargetRef};
+use crate::model::change::TargetRef;
 use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
 use crate::report::{
@@ -364,10 +364,11 @@ fn timeline_report(context: &ReportContext<'_>, summary: &Summary) -> TimelineRe
 }
 
 fn target_report(topology: &Topology, target: &crate::model::change::Target) -> TargetReport {
-    let (name, modes) = match target.on {
-        TargetRef::Node(node) => (topology.node_name(node), target.modes),
-        TargetRef::Domain(domain) => (topology.domain(domain).name.clone(), Modes::default()),
+    let name = match target.on {
+        TargetRef::Node(node) => topology.node_name(node),
+        TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
     };
+    let modes = target.modes;
     let modes = [
         (FailureMode::Down, modes.down),
         (FailureMode::Slow, modes.slow),

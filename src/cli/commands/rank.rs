@@ -103,7 +103,9 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
         top: args.top.map(|top| top as usize),
     };
     if ranking.by == OriginKind::Domain && ranking.mode != FailureMode::Down {
-        return Err(Failure::usage("a failure domain can only be down"));
+        return Err(Failure::usage(
+            "a ranking takes failure domains down, and breaks them in no other way",
+        ));
     }
     let (topology, files) = inputs::read_topology(&args.topology)?;
     let settings = Settings {
