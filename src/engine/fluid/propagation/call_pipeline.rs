@@ -40,7 +40,7 @@ pub(crate) struct Waiting<const W: usize> {
     pub(crate) held: Lanes<W>,
     /// By lane: the delays of one attempt that is answered.
     pub(crate) attempt: [Delay; W],
-    /// What parts the pieces of the caller's delay.
+    /// Limits that keep the pieces of the caller's delay apart.
     pub(crate) bounds: Bounds,
     /// The same of each member of an `any_of`.
     pub(crate) members: Vec<[CallDelay; W]>,
