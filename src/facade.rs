@@ -15,6 +15,7 @@ use crate::report::Report;
 ///
 /// `Display` shows each problem beside its line, with the nearest name that would have been right.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct InputError {
     diagnostics: Vec<Diagnostic>,
     sources: Sources,

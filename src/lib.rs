@@ -31,6 +31,9 @@
 //!
 //! Modules that this page does not name are hidden: they may change in any release.
 
+#[macro_use]
+mod word_enums;
+
 pub mod analysis;
 pub mod cascade;
 pub mod chart;

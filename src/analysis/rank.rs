@@ -7,7 +7,7 @@ mod fluid;
 use crate::compile::Plan;
 use crate::compile::compile;
 use crate::compile::plan::NONE;
-use crate::engine::boolean as engine;
+use crate::engine::boolean::{self as engine, NotBoolean};
 use crate::engine::origins::{FailureMode, Impact, Moments, Origin, is_random};
 use crate::engine::{Choice, Progress};
 use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
@@ -40,7 +40,7 @@ pub fn fluid_reason(
     topology: &Topology,
     ranking: RankingRequest,
     settings: &Settings,
-) -> Option<&'static str> {
+) -> Option<NotBoolean> {
     let plan = compile_calm(topology, settings);
     engine::find_obstacle_with_origins(
         &plan,

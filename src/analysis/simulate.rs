@@ -1,8 +1,9 @@
 //! Simulates a change that breaks: the numbers, without a verdict.
 
 use crate::compile::{Plan, compile};
+use crate::engine::boolean::{self, NotBoolean};
 use crate::engine::exact::Limits;
-use crate::engine::{Choice, Progress, Simulation, Tally, boolean};
+use crate::engine::{Choice, Progress, Simulation, Tally};
 use crate::model::{Change, Seconds, Topology};
 use crate::report::{EngineName, Report, TrialLabel, TrialTrace};
 use crate::summary::{self, Summary, summarize};
@@ -33,7 +34,7 @@ pub fn engine_obstacle(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
-) -> Option<&'static str> {
+) -> Option<NotBoolean> {
     match settings.engine {
         Choice::Automatic | Choice::Fluid => None,
         Choice::Boolean(_) => boolean::find_obstacle(&compile(topology, change, settings.lasting)),

@@ -28,7 +28,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
             "service",
             &item.name,
             "",
-            item.state.code(),
+            item.state.as_str(),
             &item.rank.map_or_else(String::new, |rank| rank.to_string()),
             &item.failed.p.to_string(),
             &item.failed.low.to_string(),
@@ -45,7 +45,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
         let held: Vec<(String, String)> =
             edge.held.iter().map(|held| (held.guard.to_string(), held.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {
-            let kind = edge.kind.code();
+            let kind = edge.kind.as_str();
             table.add_row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
         }
     }

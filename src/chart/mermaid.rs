@@ -4,7 +4,7 @@
 //! they are. Both refuse more than 500 links or 50,000 letters, and are unreadable long before: what
 //! is larger than [`BOXES_MAX`], [`LINKS_MAX`] or [`BYTES_MAX`] is refused here, with what to do.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::dot::percent_text;
 use super::frame::{cause_clause, provenance_note};
@@ -25,20 +25,46 @@ pub const BYTES_MAX: usize = 20_000;
 
 const STRING: &str = "a string takes all text";
 
+/// A part of a diagram whose number is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitedPart {
+    /// Boxes of a flowchart.
+    Boxes,
+    /// Links of a flowchart.
+    Links,
+    /// Rows of a Gantt chart.
+    Services,
+    /// Bytes of the text.
+    Bytes,
+}
+
+impl fmt::Display for LimitedPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Boxes => "boxes",
+            Self::Links => "links",
+            Self::Services => "services",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
 /// Why a diagram is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} are too many for a Mermaid diagram: {count}, and at most {limit}")]
+#[error("{part} are too many for a Mermaid diagram: {count}, and at most {limit}")]
+#[non_exhaustive]
 pub struct TooLarge {
-    /// Name of what there are too many of.
-    pub what: &'static str,
+    /// Part of which there are too many.
+    pub part: LimitedPart,
     /// How many there are.
     pub count: usize,
     /// How many there may be.
     pub limit: usize,
 }
 
-pub(super) fn check_limit(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
-    if count > limit { Err(TooLarge { what, count, limit }) } else { Ok(()) }
+pub(super) fn check_limit(part: LimitedPart, count: usize, limit: usize) -> Result<(), TooLarge> {
+    if count > limit { Err(TooLarge { part, count, limit }) } else { Ok(()) }
 }
 
 /// The cascade as a flowchart.
@@ -46,7 +72,7 @@ pub(super) fn check_limit(what: &'static str, count: usize, limit: usize) -> Res
 /// # Errors
 /// Where it is too large to be drawn.
 pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
-    check_limit("boxes", cascade.boxes.len(), BOXES_MAX)?;
+    check_limit(LimitedPart::Boxes, cascade.boxes.len(), BOXES_MAX)?;
     let title = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
     let note = provenance_note(cascade.trials, cascade.seed);
     let mut text = format!(
@@ -104,8 +130,8 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             count += 1;
         }
     }
-    check_limit("links", count, LINKS_MAX)?;
-    for state in BoxState::ALL {
+    check_limit(LimitedPart::Links, count, LINKS_MAX)?;
+    for state in BoxState::ALL.iter().copied() {
         let width = if state == BoxState::Origin { 3 } else { 1 };
         let dash = if state == BoxState::Degrades { ",stroke-dasharray:5 3" } else { "" };
         let word = class_name(state);
@@ -129,12 +155,12 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             .expect(STRING);
         }
     }
-    check_limit("bytes", text.len(), BYTES_MAX)?;
+    check_limit(LimitedPart::Bytes, text.len(), BYTES_MAX)?;
     Ok(text)
 }
 
 fn class_name(state: BoxState) -> String {
-    state.code().replace('_', "")
+    state.as_str().replace('_', "")
 }
 
 /// The timeline as a Gantt chart: from the median first failure, for the median time of failing; after
@@ -155,7 +181,9 @@ pub fn timeline_gantt(
     if rows.is_empty() && seen.is_empty() {
         return Err(Unable::NothingFails);
     }
-    if let Err(error) = check_limit("services", rows.len() + seen.lines().count(), BOXES_MAX) {
+    if let Err(error) =
+        check_limit(LimitedPart::Services, rows.len() + seen.lines().count(), BOXES_MAX)
+    {
         return Ok(Err(error));
     }
     let title = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
@@ -216,7 +244,7 @@ pub fn timeline_gantt(
             .expect(STRING);
         }
     }
-    Ok(check_limit("bytes", text.len(), BYTES_MAX).map(|()| text))
+    Ok(check_limit(LimitedPart::Bytes, text.len(), BYTES_MAX).map(|()| text))
 }
 
 /// Returns the observations as a section; empty where no time is known.

@@ -12,6 +12,7 @@ pub(super) const SIDE_MAX: f32 = 16_000.0;
 
 /// Why a picture cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PngError {
     /// It would be too large.
     #[error(

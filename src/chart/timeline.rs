@@ -23,6 +23,7 @@ use crate::sort::Arrange as _;
 
 /// Why a picture cannot be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unable {
     /// There is no time.
     #[error(

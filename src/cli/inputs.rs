@@ -106,14 +106,16 @@ fn read_request_with(request: &Request, mut sources: Sources) -> Result<Inputs, 
 
 /// Says what is wrong with a request in terms of arguments.
 fn failure_of(error: ProjectError, sources: Sources) -> Failure {
+    let failure = Failure::usage(error.to_string());
     match error {
         ProjectError::Input(diagnostics) => Failure::Input { diagnostics, sources },
-        ProjectError::NoTopology => Failure::usage("no topology is named")
-            .help("put it first: `blastwave simulate shop.yaml --break payments`"),
-        ProjectError::NoCause => Failure::usage("nothing is said to break")
+        ProjectError::NoTopology => {
+            failure.help("put it first: `blastwave simulate shop.yaml --break payments`")
+        }
+        ProjectError::NoCause => failure
             .help("name a planned change with `--change FILE`, or a service with `--break NAME`"),
-        ProjectError::RepeatedStdin => Failure::usage("standard input can be read only once")
-            .help("give the topology or the change as a file"),
+        ProjectError::RepeatedStdin => failure.help("give the topology or the change as a file"),
+        _ => failure,
     }
 }
 

@@ -10,6 +10,7 @@ use super::watchdog;
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::engine::Progress;
+use blastwave::engine::boolean::NotBoolean;
 use blastwave::model::{Change, Seconds};
 use blastwave::render::{self, html};
 use blastwave::report::Report;
@@ -202,7 +203,7 @@ pub(crate) fn check_lasting(lasting: Option<Seconds>, change: &Change) -> Result
 }
 
 /// Returns the failure for a question that the Boolean engine cannot answer.
-pub(crate) fn not_boolean(reason: &str) -> Failure {
+pub(crate) fn not_boolean(reason: NotBoolean) -> Failure {
     Failure::usage(format!("the Boolean engine is not for this: {reason}"))
         .help("leave `--engine` out, and the engine that suits is chosen")
 }

@@ -40,6 +40,7 @@ use crate::load::{self, Document};
 
 /// Meaning of a dashed or dotted line in a drawing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dashed {
     /// The same as any other.
     #[default]

@@ -46,6 +46,7 @@ pub struct Edit {
 
 /// Why a text cannot be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The path leads nowhere.
     #[error("there is no such place in the file")]

@@ -69,28 +69,28 @@ pub struct ChangePlaces {
     pub during: Option<Place>,
 }
 
-/// Kind of change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum ChangeKind {
-    Code,
-    Config,
-    Schema,
-    Infrastructure,
-    Data,
-    Dependency,
-    Flag,
-}
+word_enums! {
+    /// Kind of change.
+    #[expect(missing_docs, reason = "the words say it")]
+    ChangeKind {
+        Code = "code",
+        Config = "config",
+        Schema = "schema",
+        Infrastructure = "infrastructure",
+        Data = "data",
+        Dependency = "dependency",
+        Flag = "flag",
+    }
 
-/// Who wrote a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
-    /// People.
-    Human,
-    /// A machine.
-    Ai,
-    /// Both.
-    Mixed,
+    /// Who wrote a change.
+    Author {
+        /// People.
+        Human = "human",
+        /// A machine.
+        Ai = "ai",
+        /// Both.
+        Mixed = "mixed",
+    }
 }
 
 /// Something the author of a change relied on.

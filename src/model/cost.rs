@@ -7,24 +7,41 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Document;
 use crate::sort::Arrange as _;
 
-/// The kinds of protections that can be tried.
-pub const KINDS: [&str; 15] = [
-    "timeout",
-    "circuit-breaker",
-    "validation",
-    "retry",
-    "cache",
-    "fallback",
-    "soft",
-    "second-domain",
-    "shed",
-    "kill-switch",
-    "smaller-first-stage",
-    "longer-bake",
-    "gate",
-    "faster-detection",
-    "faster-rollback",
-];
+word_enums! {
+    /// A kind of protection that can be added.
+    AdviceKind {
+        /// A timeout.
+        Timeout = "timeout",
+        /// A circuit breaker.
+        CircuitBreaker = "circuit-breaker",
+        /// A check of answers.
+        Validation = "validation",
+        /// Another attempt.
+        Retry = "retry",
+        /// A cache.
+        Cache = "cache",
+        /// A fallback.
+        Fallback = "fallback",
+        /// A caller that does without.
+        Soft = "soft",
+        /// Replicas in a second failure domain.
+        SecondDomain = "second-domain",
+        /// Load that is refused instead of served too late.
+        Shed = "shed",
+        /// A switch that turns the change off.
+        KillSwitch = "kill-switch",
+        /// A smaller first stage.
+        SmallerFirstStage = "smaller-first-stage",
+        /// A longer time in a stage.
+        LongerBake = "longer-bake",
+        /// A check at the end of a stage.
+        Gate = "gate",
+        /// Faster detection.
+        FasterDetection = "faster-detection",
+        /// Faster rollback.
+        FasterRollback = "faster-rollback",
+    }
+}
 
 /// Where a protection is that is in the course of the change.
 pub const THE_CHANGE: &str = "the change";
@@ -46,8 +63,8 @@ pub struct Costs {
 /// Cost of a kind of protection, or of one at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
-    /// Which kind: one of [`KINDS`].
-    pub kind: String,
+    /// Which kind.
+    pub kind: AdviceKind,
     /// Only the one at this place: `caller > dependency`, a service, or [`THE_CHANGE`].
     pub at: Option<String>,
     /// How much, above 0.
@@ -87,7 +104,7 @@ impl Costs {
 
     /// Returns the cost of a kind of protection at a place: the cost stated for that place, else
     /// for the kind, else the default.
-    pub fn cost_of(&self, kind: &str, at: &str) -> f64 {
+    pub fn cost_of(&self, kind: AdviceKind, at: &str) -> f64 {
         let here = |item: &&Cost| item.kind == kind && item.at.as_deref() == Some(at);
         let anywhere = |item: &&Cost| item.kind == kind && item.at.is_none();
         let found = self.protections.iter().find(here);
@@ -141,14 +158,13 @@ fn decode_costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Co
 
 fn decode_cost(item: &Field<'_>, places: Option<&[String]>) -> Option<Cost> {
     let mapping = item.mapping(&COST)?;
-    let words: Vec<(&str, &str)> = KINDS.iter().map(|kind| (*kind, *kind)).collect();
-    let kind = mapping.require("kind", "fallback").and_then(|field| field.word(&words));
+    let kind = mapping.require("kind", "fallback").and_then(|field| field.word(AdviceKind::WORDS));
     let cost = mapping.require("cost", "5").and_then(|field| field.amount());
     let at = match mapping.get("at") {
         None => None,
         Some(field) => Some(decode_place(&field, places)?),
     };
-    Some(Cost { kind: kind?.to_owned(), at, cost: cost? })
+    Some(Cost { kind: kind?, at, cost: cost? })
 }
 
 /// A place with single blanks around the `>`.
@@ -208,9 +224,9 @@ mod tests {
             "default: 2\nprotections: [{kind: cache, cost: 3}, {kind: cache, at: cart>redis, cost: 0.5}]",
         )
         .unwrap();
-        assert_eq!(costs.cost_of("timeout", "cart > redis"), 2.0);
-        assert_eq!(costs.cost_of("cache", "a > b"), 3.0);
-        assert_eq!(costs.cost_of("cache", "cart > redis"), 0.5);
+        assert_eq!(costs.cost_of(AdviceKind::Timeout, "cart > redis"), 2.0);
+        assert_eq!(costs.cost_of(AdviceKind::Cache, "a > b"), 3.0);
+        assert_eq!(costs.cost_of(AdviceKind::Cache, "cart > redis"), 0.5);
     }
 
     #[test]

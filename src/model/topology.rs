@@ -484,17 +484,18 @@ pub enum Phase {
     Start,
 }
 
-/// How we know of a dependency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Evidence {
-    /// Somebody wrote it down.
-    Declared,
-    /// Concluded from something else, such as an environment variable.
-    Inferred,
-    /// Seen in traces or metrics.
-    Observed,
-    /// Taken for granted by an author.
-    Assumed,
+word_enums! {
+    /// How a dependency is known.
+    Evidence {
+        /// Somebody wrote it down.
+        Declared = "declared",
+        /// Concluded from something else, such as an environment variable.
+        Inferred = "inferred",
+        /// Seen in traces or metrics.
+        Observed = "observed",
+        /// Taken for granted by an author.
+        Assumed = "assumed",
+    }
 }
 
 impl Topology {

@@ -99,15 +99,20 @@ pub struct IncidentCase {
 }
 
 /// Why a request is no project.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProjectError {
     /// No topology is named, by the request or by its incident.
+    #[error("no topology is named")]
     NoTopology,
     /// Nothing is said to break.
+    #[error("nothing is said to break")]
     NoCause,
     /// Standard input is named more than once, but can be read only once.
+    #[error("standard input can be read only once")]
     RepeatedStdin,
     /// Files are wrong: all that is wrong with any of them.
+    #[error("{} problems in the input files", .0.len())]
     Input(Vec<Diagnostic>),
 }
 

@@ -112,8 +112,8 @@ pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
         // The line is left out, since it changes with every edit above.
         let file = problem.place.as_ref().map_or("", |place| &place.file);
         Finding {
-            id: problem.code.clone(),
-            title: problem.code.replace('-', " "),
+            id: problem.code.to_string(),
+            title: problem.code.as_str().replace('-', " "),
             level: match problem.severity {
                 ProblemSeverity::Error => Level::Error,
                 ProblemSeverity::Warning => Level::Warning,

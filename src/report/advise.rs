@@ -11,6 +11,7 @@ pub const SCHEMA: &str = "blastwave/advise/v1";
 /// Advice against a change that breaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AdviseReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -65,6 +66,7 @@ pub struct AdviseReport {
 /// One protection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AdviceReport {
     /// Kind of protection.
     pub kind: AdviceKind,
@@ -97,6 +99,7 @@ pub struct AdviceReport {
 /// A protection whose saving cannot be told from noise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct NoiseReport {
     /// As in [`AdviceReport::kind`].
     pub kind: AdviceKind,
@@ -112,6 +115,7 @@ pub struct NoiseReport {
 /// The smallest set of protections found with which a gate lets the change through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UntilReport {
     /// The name of the policy.
     pub policy: String,
@@ -136,6 +140,7 @@ pub struct UntilReport {
 /// Keys to set in one place of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct EditReport {
     /// Which file.
     pub file: EditedFile,

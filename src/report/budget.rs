@@ -7,6 +7,7 @@ use super::Interval;
 /// The objective of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ObjectiveReport {
     /// The promised availability, between 0 and 1.
     pub availability: f64,
@@ -23,6 +24,7 @@ pub struct ObjectiveReport {
 /// The share of the whole error budget that a change uses if it breaks; 1 is all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BudgetReport {
     /// The mean over trials.
     pub mean: f64,
@@ -41,6 +43,7 @@ pub struct BudgetReport {
 /// The risk that a rollout is to an error budget.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BudgetRisk {
     /// The probability that nothing is left.
     pub exhausts: Interval,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::codes::{BoxState, EdgeKind};
 use super::{FailureMode, Protection};
 use super::{Interval, Spread};
 
@@ -62,6 +63,7 @@ pub struct CascadeReport {
 /// Counts over all services that do not break themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CascadeTotals {
     /// Services that fail in at least half of the trials.
     pub fails: usize,
@@ -77,6 +79,7 @@ pub struct CascadeTotals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Arrows {
     /// All of them.
     #[default]
@@ -139,6 +142,7 @@ pub struct CascadeBox {
 /// Services that are shown as one box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FoldedServices {
     /// Their names, in the order of impact.
     pub names: Vec<String>,
@@ -149,40 +153,6 @@ pub struct FoldedServices {
     pub failing: usize,
     /// How many of the others are degraded in as many.
     pub degraded: usize,
-}
-
-/// How badly a box is hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum BoxState {
-    /// It breaks itself.
-    Origin,
-    /// It fails in at least half of the trials.
-    Fails,
-    /// It fails in fewer trials, but at least in the threshold's share.
-    MayFail,
-    /// It is degraded, and hardly ever fails.
-    Degrades,
-    /// A protection keeps it working.
-    Holds,
-}
-
-impl BoxState {
-    /// All states, worst first.
-    pub const ALL: [Self; 5] =
-        [Self::Origin, Self::Fails, Self::MayFail, Self::Degrades, Self::Holds];
-
-    /// Returns the name that stands in data.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Origin => "origin",
-            Self::Fails => "fails",
-            Self::MayFail => "may_fail",
-            Self::Degrades => "degrades",
-            Self::Holds => "holds",
-        }
-    }
 }
 
 /// A way of failure from one box to another.
@@ -206,33 +176,6 @@ impl CascadeEdge {
     /// Returns the strongest protection if it held in at least this share of trials.
     pub fn strongest_guard(&self, at_least: f64) -> Option<&GuardShare> {
         self.held.first().filter(|guard| guard.share >= at_least)
-    }
-}
-
-/// How two boxes are connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum EdgeKind {
-    /// Failure of a dependency reaches its caller.
-    Call,
-    /// A dependency is only degraded, and degrades its caller.
-    Degraded,
-    /// A service runs in a failure domain that breaks.
-    RunsIn,
-    /// A surge, or a lost cache, overloads what is called.
-    Load,
-}
-
-impl EdgeKind {
-    /// Returns the name that stands in data.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Call => "call",
-            Self::Degraded => "degraded",
-            Self::RunsIn => "runs_in",
-            Self::Load => "load",
-        }
     }
 }
 

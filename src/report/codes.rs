@@ -1,44 +1,12 @@
 //! The closed sets of words in reports, one enum for each, so that a forgotten word does not compile.
 
-use serde::{Deserialize, Serialize};
-
 use crate::engine::outcome::DetectedBy;
 use crate::engine::{self, Simulation};
 use crate::model::incident::ObservedState;
 use crate::model::{action, change};
 use crate::policy::expression::Operator;
 
-/// Defines an enum whose variants are written as words: in JSON, in `as_str` and in `Display`.
-macro_rules! codes {
-    ($($(#[$on_enum:meta])* $name:ident { $($(#[$on_variant:meta])* $variant:ident = $word:literal,)+ })+) => {$(
-        $(#[$on_enum])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
-        pub enum $name {
-            $($(#[$on_variant])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// All values, in the order of their declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Returns the word that stands for this value in JSON.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-    )+};
-}
-
-codes! {
+word_enums! {
     /// An engine that runs trials.
     EngineName {
         /// Computes shares of requests in time.
@@ -380,40 +348,6 @@ codes! {
         PoolUse = "pool-use",
     }
 
-    /// A kind of protection that can be added.
-    AdviceKind {
-        /// A timeout.
-        Timeout = "timeout",
-        /// A circuit breaker.
-        CircuitBreaker = "circuit-breaker",
-        /// A check of answers.
-        Validation = "validation",
-        /// A caller that does without.
-        Soft = "soft",
-        /// A fallback.
-        Fallback = "fallback",
-        /// Another attempt.
-        Retry = "retry",
-        /// A cache.
-        Cache = "cache",
-        /// Replicas in a second failure domain.
-        SecondDomain = "second-domain",
-        /// Load that is refused instead of served too late.
-        Shed = "shed",
-        /// A switch that turns the change off.
-        KillSwitch = "kill-switch",
-        /// A smaller first stage.
-        SmallerFirstStage = "smaller-first-stage",
-        /// A longer time in a stage.
-        LongerBake = "longer-bake",
-        /// A check at the end of a stage.
-        Gate = "gate",
-        /// Faster detection.
-        FasterDetection = "faster-detection",
-        /// Faster rollback.
-        FasterRollback = "faster-rollback",
-    }
-
     /// A file that advice edits.
     EditedFile {
         /// The topology.
@@ -465,6 +399,66 @@ codes! {
         Documentation = "documentation",
         /// They do change behaviour.
         None = "none",
+    }
+
+    /// How badly a box of a cascade is hit, worst first.
+    BoxState {
+        /// It breaks itself.
+        Origin = "origin",
+        /// It fails in at least half of the trials.
+        Fails = "fails",
+        /// It fails in fewer trials, but at least in the threshold's share.
+        MayFail = "may_fail",
+        /// It is degraded, and hardly ever fails.
+        Degrades = "degrades",
+        /// A protection keeps it working.
+        Holds = "holds",
+    }
+
+    /// How two boxes of a cascade are connected.
+    EdgeKind {
+        /// Failure of a dependency reaches its caller.
+        Call = "call",
+        /// A dependency is only degraded, and degrades its caller.
+        Degraded = "degraded",
+        /// A service runs in a failure domain that breaks.
+        RunsIn = "runs_in",
+        /// A surge, or a lost cache, overloads what is called.
+        Load = "load",
+    }
+
+    /// An element of the model that an ablation leaves out.
+    ModelElement {
+        /// Dependencies whose caller does without.
+        Softness = "soft dependencies",
+        /// Caches.
+        Caches = "caches",
+        /// Buffers of messages.
+        Buffers = "buffers",
+        /// Fallbacks.
+        Fallbacks = "fallbacks",
+        /// Callers that give up, and calls that nobody waits for.
+        Timeouts = "time-outs and calls that are not waited for",
+        /// Further attempts.
+        Retries = "retries",
+        /// Dependencies needed only to start.
+        StartPhase = "dependencies needed only to start",
+        /// Utilization and capacity.
+        Loads = "load and capacity",
+        /// Replicas and members of an `any_of`.
+        Redundancy = "replicas and alternatives",
+        /// Targets that fail only a part of their requests.
+        Severity = "partial severity",
+        /// Breaks that begin later than their stage, and stages.
+        Onset = "onset and staged rollout",
+        /// Slow and corrupt answers, and surges.
+        Modes = "failure modes other than down",
+        /// Restarts and warm-ups.
+        Recovery = "restart and warm-up",
+        /// Automations of services.
+        Automations = "automations",
+        /// Actions of operators.
+        Actions = "what operators did",
     }
 }
 
@@ -581,10 +575,10 @@ mod tests {
 
     #[test]
     fn json_says_the_same_word_as_the_text() {
-        for kind in AdviceKind::ALL {
+        for kind in UnknownKind::ALL {
             let json = serde_json::to_string(kind).expect("a word is written");
             assert_eq!(json, format!("\"{kind}\""));
-            assert_eq!(serde_json::from_str::<AdviceKind>(&json).expect("and read"), *kind);
+            assert_eq!(serde_json::from_str::<UnknownKind>(&json).expect("and read"), *kind);
         }
     }
 

@@ -12,6 +12,7 @@ pub const SCHEMA: &str = "blastwave/compare/v1";
 /// Differences between architectures, or plans, when the same trials are simulated on each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CompareReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -41,6 +42,7 @@ pub struct CompareReport {
 /// One of the things compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SideReport {
     /// Name of the side: that of its topology or change, or its file where names repeat.
     pub name: String,
@@ -53,6 +55,7 @@ pub struct SideReport {
 /// A service or failure domain that fails flows when it alone is wholly down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SinglePoint {
     /// Its name.
     pub name: String,
@@ -66,6 +69,7 @@ pub struct SinglePoint {
 /// minus the first, from differences within each trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PairReport {
     /// The first side, by name.
     pub a: String,
@@ -98,6 +102,7 @@ pub struct PairReport {
 /// A difference with its 95% interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Difference {
     /// The mean of the differences.
     pub value: f64,
@@ -117,6 +122,7 @@ impl Difference {
 /// How two sides differ in what they lose.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LossDifference {
     /// The mean of the first.
     pub a: f64,
@@ -136,6 +142,7 @@ pub struct LossDifference {
 /// A flow that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FlowDifference {
     /// Its name.
     pub name: String,
@@ -153,6 +160,7 @@ pub struct FlowDifference {
 /// A service that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UnitDifference {
     /// Its name.
     pub name: String,
@@ -165,6 +173,7 @@ pub struct UnitDifference {
 /// A call at which one side contains failure that the other does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OnlyContained {
     /// Who calls.
     pub caller: String,

@@ -13,6 +13,7 @@ pub const SCORE_SCHEMA: &str = "blastwave/diagnosis-score/v1";
 /// Components that may have broken, given the observations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DiagnosisReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -49,6 +50,7 @@ pub struct DiagnosisReport {
 /// Something that is seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SeenReport {
     /// Its name.
     pub name: String,
@@ -64,6 +66,7 @@ pub struct SeenReport {
 /// A component that may have broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CandidateReport {
     /// Its place: 1 more than there are that are more likely.
     pub rank: u64,
@@ -88,6 +91,7 @@ pub struct CandidateReport {
 /// A way to break.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ModeReport {
     /// How it breaks.
     pub mode: FailureMode,
@@ -98,6 +102,7 @@ pub struct ModeReport {
 /// Something seen that is not what a break does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MissReport {
     /// Its name.
     pub name: String,
@@ -110,6 +115,7 @@ pub struct MissReport {
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LookReport {
     /// Its name.
     pub name: String,
@@ -124,6 +130,7 @@ pub struct LookReport {
 /// Consequence of finding something in a state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AnswerReport {
     /// The state.
     pub state: ComponentState,
@@ -138,6 +145,7 @@ pub struct AnswerReport {
 /// At which place diagnoses put what set incidents off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DiagnosisScoreReport {
     /// [`SCORE_SCHEMA`].
     pub schema: String,
@@ -165,6 +173,7 @@ pub struct DiagnosisScoreReport {
 /// The place of what set an incident off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RankedReport {
     /// The name of the incident.
     pub incident: String,

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::model::topology::Evidence;
+
 /// The answer of `blastwave drift`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriftReport {
@@ -31,9 +33,9 @@ pub struct DriftEntry {
     /// Callee, where the difference is about a dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependency: Option<String>,
-    /// How the sources know it: `observed`, `declared`, `inferred`.
+    /// How the sources know it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<String>,
+    pub evidence: Option<Evidence>,
     /// Where the sources have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -51,6 +53,7 @@ pub struct DriftEntry {
 /// In which way a topology and its sources differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum DriftCode {
     /// The sources have a service that the topology has not.
     ServiceNotInTopology,

@@ -13,6 +13,7 @@ pub const EXPLAIN_SCHEMA_NAME: &str = "blastwave/explain/v1";
 /// Why flows fail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ExplainReport {
     /// [`EXPLAIN_SCHEMA_NAME`].
     pub schema: String,
@@ -58,6 +59,7 @@ pub struct ExplainReport {
 /// Whether exact values were found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ExactReport {
     /// Whether `failed.exact` stands beside the intervals.
     pub used: bool,
@@ -69,6 +71,7 @@ pub struct ExactReport {
 /// A flow, and what explains it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FlowExplained {
     /// Its name and figures.
     #[serde(flatten)]
@@ -96,6 +99,7 @@ pub struct FlowExplained {
 /// does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CutSetsReport {
     /// Which events they are made of.
     pub events: EventScope,
@@ -117,6 +121,7 @@ pub struct CutSetsReport {
 /// How many cut sets have so many events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OrderCount {
     /// How many events.
     pub order: u32,
@@ -127,6 +132,7 @@ pub struct OrderCount {
 /// A smallest set of failures that fails a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CutSetReport {
     /// Events that together fail the flow.
     pub events: Vec<CutEventReport>,
@@ -142,6 +148,7 @@ pub struct CutSetReport {
 /// Something that fails.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CutEventReport {
     /// Kind of event.
     pub kind: CutEventKind,
@@ -162,6 +169,7 @@ pub struct CutEventReport {
 /// How much a part matters to a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ImportanceReport {
     /// Kind of part.
     pub kind: PartKind,
@@ -199,6 +207,7 @@ pub struct ImportanceReport {
 /// A figure, with its 95% interval where it was estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Measured {
     /// The figure.
     pub value: f64,
@@ -213,6 +222,7 @@ pub struct Measured {
 /// A way that failure took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PathReport {
     /// Where it began.
     pub origin: FailureOrigin,
@@ -231,6 +241,7 @@ pub struct PathReport {
 /// Effect of a protection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ProtectionReport {
     /// Who calls.
     pub caller: String,

@@ -9,6 +9,7 @@ use crate::model::{Diff, Topology};
 /// The files of a diff, and to whom they belong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FilesReport {
     /// How many files were named.
     pub files: u64,
@@ -31,6 +32,7 @@ pub struct FilesReport {
 /// A service that changed files belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TouchedReport {
     /// Its name.
     pub name: String,
@@ -41,6 +43,7 @@ pub struct TouchedReport {
 /// Changed files that change no behaviour, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LeftOutReport {
     /// The reason.
     pub reason: LeftOutReason,

@@ -10,6 +10,7 @@ use super::{
 /// Whether to ship.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Verdict {
     /// Whether to proceed, to take care, or to stop.
     pub decision: Decision,
@@ -36,6 +37,7 @@ pub struct Verdict {
 /// An input whose plausible range turns the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DeciderReport {
     /// The input.
     pub input: DeciderInput,
@@ -65,6 +67,7 @@ pub struct DeciderReport {
 /// The policy of a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PolicyReport {
     /// Its name.
     pub name: String,
@@ -75,6 +78,7 @@ pub struct PolicyReport {
 /// A rule of the policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RuleReport {
     /// Its name.
     pub name: String,
@@ -109,6 +113,7 @@ pub struct RuleReport {
 /// A simulated figure, compared with a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MetricReport {
     /// Which: `flows["place-order"].orders_lost.p95`.
     pub name: String,
@@ -136,6 +141,7 @@ pub struct MetricReport {
 /// The sequential test by which figures are compared with limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TestReport {
     /// Description of the test and its method, in a sentence.
     pub method: String,
@@ -155,6 +161,7 @@ pub struct TestReport {
 /// A limit of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LimitReport {
     /// Name of the limited figure, in words.
     pub name: String,
@@ -185,6 +192,7 @@ pub struct LimitReport {
 /// Differences from an earlier result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BaselineReport {
     /// The change of the earlier result.
     pub change: String,
@@ -217,6 +225,7 @@ pub struct BaselineReport {
 /// A service or a flow in two results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DeltaReport {
     /// Its name.
     pub name: String,
@@ -233,6 +242,7 @@ pub struct DeltaReport {
 /// A figure in two results, without an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BeforeAfterReport {
     /// In the earlier one.
     pub before: f64,
@@ -243,6 +253,7 @@ pub struct BeforeAfterReport {
 /// A figure in two results.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DifferenceReport {
     /// In the earlier one.
     pub before: f64,
@@ -257,6 +268,7 @@ pub struct DifferenceReport {
 /// Several changes in one window: each alone and all together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TogetherReport {
     /// The changes alone, in the order given.
     pub alone: Vec<AloneReport>,
@@ -267,6 +279,7 @@ pub struct TogetherReport {
 /// One of several changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AloneReport {
     /// Its name.
     pub change: String,
@@ -279,6 +292,7 @@ pub struct AloneReport {
 /// A flow under several changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct InteractionReport {
     /// The flow.
     pub name: String,

@@ -21,14 +21,15 @@ pub mod replay;
 pub mod schema;
 pub mod trial_trace;
 
+pub use crate::model::cost::AdviceKind;
 pub use advise::AdviseReport;
 pub use budget::{BudgetReport, BudgetRisk, ObjectiveReport};
 pub use cascade::CascadeReport;
 pub use codes::{
-    ActionKind, AdviceKind, Assumption, ComparedKind, ComparisonOperator, ComparisonOutcome,
-    ComponentKind, ComponentState, CutEventKind, DeciderInput, Decision, Detector, EditedFile,
-    EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind,
-    HistogramScale, LeftOutReason, LimitOutcome, Metric, OriginKind, PartKind, PriorKind,
+    ActionKind, Assumption, ComparedKind, ComparisonOperator, ComparisonOutcome, ComponentKind,
+    ComponentState, CutEventKind, DeciderInput, Decision, Detector, EditedFile, EngineName,
+    EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind, HistogramScale,
+    LeftOutReason, LimitOutcome, Metric, ModelElement, OriginKind, PartKind, PriorKind,
     ProblemSeverity, Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode,
     TrialLabel, UnknownKind,
 };
@@ -60,6 +61,7 @@ pub const SCHEMA: &str = "blastwave/result/v1";
 /// Result of the simulation of a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -134,6 +136,7 @@ pub struct Report {
 /// From which peak share of requests on something counts as failed, or as degraded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ThresholdsReport {
     /// Of requests that are slow, down or corrupt.
     pub failed: f64,
@@ -175,6 +178,7 @@ pub struct Interval {
 /// A service, an endpoint or a flow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UnitReport {
     /// Its name; an endpoint's is without its service.
     pub name: String,
@@ -256,6 +260,7 @@ pub struct UnitReport {
 /// Share that is answered, but late.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LateReport {
     /// The mean over trials of the peak share of requests that are late.
     #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
@@ -274,6 +279,7 @@ impl Default for Interval {
 /// How a figure spreads over trials: quantiles, each not exceeded by its share of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Spread {
     /// The 10th percentile.
     pub p10: f64,
@@ -292,6 +298,7 @@ pub struct Spread {
 /// A distribution in a few numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Quantiles {
     /// The mean.
     pub mean: f64,
@@ -312,6 +319,7 @@ pub struct Quantiles {
 /// A point of an exceedance curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Exceedance {
     /// At least so many orders are lost
     pub orders: f64,
@@ -326,6 +334,7 @@ pub struct Exceedance {
 /// An amount of money.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Money {
     /// The mean.
     pub mean: f64,
@@ -340,6 +349,7 @@ pub struct Money {
 /// The two degrees of failure, each with its probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Failures {
     /// The probability that it fails.
     pub failed: Interval,
@@ -351,6 +361,7 @@ pub struct Failures {
 /// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PerRollout {
     /// The probability that it fails: `q` with the change + `(1 - q)` without it.
     pub failed: Interval,
@@ -367,6 +378,7 @@ pub struct PerRollout {
 /// A mean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MeanOnly {
     /// The mean.
     pub mean: f64,
@@ -375,6 +387,7 @@ pub struct MeanOnly {
 /// Orders lost over all flows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TotalReport {
     /// Orders lost.
     pub orders_lost: Quantiles,
@@ -392,6 +405,7 @@ pub struct TotalReport {
 /// How trials spread over steps; the shares, with `none` and `beyond`, sum to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct HistogramReport {
     /// The share of trials that lose nothing at all.
     pub none: f64,
@@ -408,6 +422,7 @@ pub struct HistogramReport {
 /// Whether time passes, and what happens when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TimelineReport {
     /// `rollout` where the change has a rollout, detection or rollback, else `snapshot`.
     pub mode: TimelineMode,
@@ -455,6 +470,7 @@ pub struct TimelineReport {
 /// A step of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StageReport {
     /// The share that has the change.
     pub exposure: f64,
@@ -468,6 +484,7 @@ pub struct StageReport {
 /// One thing changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TargetReport {
     /// The service, `service/endpoint`, or failure domain.
     pub name: String,
@@ -480,6 +497,7 @@ pub struct TargetReport {
 /// A call by its two ends, as data: a name that joins them need not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CallReport {
     /// Service, endpoint or flow that calls.
     pub caller: String,
@@ -490,6 +508,7 @@ pub struct CallReport {
 /// Containment at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DependencyReport {
     /// Who calls: `service`, `service/endpoint`, or a flow.
     pub caller: String,
@@ -506,6 +525,7 @@ pub struct DependencyReport {
 /// Something that is not stated, and what it may mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Unknown {
     /// Who calls; of a capacity or a pool of threads, the service.
     pub caller: String,

@@ -10,6 +10,7 @@ use crate::sort::Arrange as _;
 /// Observations of an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ObservedReport {
     /// The name of the incident.
     pub incident: String,
@@ -35,6 +36,7 @@ pub struct ObservedReport {
 /// Observed event of a service or flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Observation {
     /// The service or flow.
     pub name: String,

@@ -9,6 +9,7 @@ use super::Protection;
 
 /// The data of an HTML report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageReport {
     /// The names of the flows.
     pub flows: Vec<String>,
@@ -22,6 +23,7 @@ pub struct PageReport {
 
 /// A service.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageService {
     /// Its name.
     pub name: String,
@@ -39,6 +41,7 @@ pub struct PageService {
 
 /// A dependency at which failure came in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageCall {
     /// Who calls.
     pub caller: String,

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::ProblemSeverity;
-use crate::diagnostic::{Diagnostic, Label, Sources};
+use crate::diagnostic::{Code, Diagnostic, Label, Sources};
 
 /// One thing wrong, or doubtful, in an input file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Problem {
-    /// Kind of problem, as a stable word.
-    pub code: String,
+    /// Kind of problem.
+    pub code: Code,
     /// How bad it is.
     pub severity: ProblemSeverity,
     /// Description of the problem.
@@ -32,6 +33,7 @@ pub struct Problem {
 /// A place in an input file; lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlaceReport {
     /// The file.
     pub file: String,
@@ -55,7 +57,7 @@ impl Problem {
             if diagnostic.is_error() { ProblemSeverity::Error } else { ProblemSeverity::Warning };
         let place = |label: &Label| PlaceReport::new(label, sources);
         Self {
-            code: diagnostic.code.to_string(),
+            code: diagnostic.code,
             severity,
             message: diagnostic.message.clone(),
             place: diagnostic.primary.as_ref().map(place),

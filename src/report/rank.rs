@@ -51,6 +51,7 @@ pub struct RankReport {
 /// A flow that may be taken down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RankFlow {
     /// Its name.
     pub name: String,
@@ -67,6 +68,7 @@ pub struct RankFlow {
 /// Something that breaks, and what it takes with it beyond what fails in the same trials anyway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OriginReport {
     /// From 1 on; origins that take equally much have the same.
     pub rank: u64,
@@ -103,6 +105,7 @@ pub struct OriginReport {
 /// A number that differs from trial to trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ImpactReport {
     /// The mean over trials.
     pub mean: f64,
@@ -118,6 +121,7 @@ pub struct ImpactReport {
 /// that of [`RankReport::flows`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MatrixReport {
     /// The names of the rows.
     pub origins: Vec<String>,

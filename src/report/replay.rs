@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::DiagnosisScoreReport;
-use super::{ActionKind, ComponentState};
+use super::{ActionKind, ComponentState, ModelElement};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/replay/v1";
@@ -11,6 +11,7 @@ pub const SCHEMA: &str = "blastwave/replay/v1";
 /// Incidents, simulated and compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ReplayReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -47,6 +48,7 @@ pub struct ReplayReport {
 /// How well a simulation agrees with what happened. What cannot be said of it is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ScoreReport {
     /// How many incidents.
     pub incidents: u64,
@@ -82,6 +84,7 @@ pub struct ScoreReport {
 /// A rule that simulates nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RuleScoreReport {
     /// Description of the rule.
     pub rule: String,
@@ -92,6 +95,7 @@ pub struct RuleScoreReport {
 /// One incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct IncidentReport {
     /// Its name.
     pub name: String,
@@ -120,6 +124,7 @@ pub struct IncidentReport {
 /// A service or a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ComponentReport {
     /// Its name.
     pub name: String,
@@ -155,6 +160,7 @@ impl ComponentReport {
 /// How long an incident lasted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DurationReport {
     /// In truth, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +181,7 @@ pub struct DurationReport {
 /// Something that stopped the spread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ContainmentReport {
     /// Description of the containment.
     pub what: String,
@@ -191,6 +198,7 @@ pub struct ContainmentReport {
 /// Something that operators did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ActionReport {
     /// When, in seconds.
     pub at_s: f64,
@@ -229,9 +237,10 @@ impl ActionReport {
 /// An element of the model that was left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AblationReport {
-    /// Which.
-    pub without: String,
+    /// The element that was left out.
+    pub without: ModelElement,
     /// How well the simulation agrees without it.
     pub score: ScoreReport,
     /// Whether any probability, time or duration changed at all.

@@ -7,6 +7,7 @@ use super::TrialLabel;
 /// One trial, step by step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TrialTrace {
     /// Which trial it is of all.
     pub label: TrialLabel,
@@ -28,6 +29,7 @@ pub struct TrialTrace {
 /// State of everything from one time to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StepReport {
     /// From when, in seconds from the start of the rollout.
     pub from_s: f64,
@@ -52,6 +54,7 @@ pub struct StepReport {
 /// Shares of requests by how they end; what is left is ok.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StateReport {
     /// The service (`service/endpoint` for one of its endpoints) or flow.
     pub name: String,
@@ -76,6 +79,7 @@ impl StateReport {
 /// A service with more load than it can serve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OverloadReport {
     /// The service.
     pub service: String,

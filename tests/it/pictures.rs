@@ -219,7 +219,7 @@ fn a_flowchart_that_mermaid_would_refuse_is_refused_here() {
     let cascade = random_focus(50);
     assert!(cascade.boxes.len() > mermaid::BOXES_MAX);
     let error = mermaid::cascade_flowchart(&cascade).unwrap_err();
-    assert_eq!((error.what, error.limit), ("boxes", mermaid::BOXES_MAX));
+    assert_eq!((error.part, error.limit), (mermaid::LimitedPart::Boxes, mermaid::BOXES_MAX));
 }
 
 #[test]

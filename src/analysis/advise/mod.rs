@@ -19,12 +19,11 @@ use crate::engine::{Progress, Silent, Simulation, Tally};
 use crate::model::{Change, Costs, Topology};
 use crate::report::advise::{AdviceReport, AdviseReport, NoiseReport, SCHEMA};
 use crate::report::compare::Difference;
-use crate::report::{EngineName, Metric};
+use crate::report::{AdviceKind, EngineName, Metric};
 use crate::sort::Arrange as _;
 use crate::summary::difference::Paired;
 use crate::summary::estimate::Z975;
 
-pub use crate::model::cost::KINDS;
 pub use until::Until;
 pub use write::{FileTexts, WrittenFiles};
 
@@ -44,8 +43,8 @@ const SLACK: f64 = 1e-9;
 /// Request for advice.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// The [`KINDS`] that are out of the question.
-    pub leave_out: &'a [String],
+    /// The kinds that are out of the question.
+    pub leave_out: &'a [AdviceKind],
     /// Costs of protections.
     pub costs: &'a Costs,
     /// The gate that shall let the change through.
@@ -121,11 +120,11 @@ enum TrialMeasure {
     Share,
 }
 
-/// Finds what would help against a change that breaks; protections of some [`KINDS`] may be left out.
+/// Finds what would help against a change that breaks; protections of some kinds may be left out.
 pub fn advise(
     topology: &Topology,
     change: &Change,
-    leave_out: &[String],
+    leave_out: &[AdviceKind],
     settings: &Settings,
     progress: &dyn Progress,
 ) -> AdviseReport {
@@ -157,7 +156,7 @@ pub fn find_advice(
     let unseen = passed.len().saturating_sub(KEPT);
     let places = pool.best_places(&passed, wanted.until.is_some());
     let mut all = candidates::all_candidates(topology, change, &tally, &places);
-    all.retain(|item| wanted.leave_out.iter().all(|kind| kind != item.kind.as_str()));
+    all.retain(|item| !wanted.leave_out.contains(&item.kind));
     let tried = all.len() as u64;
     let (offered, saving) = pool.screen_candidates(all);
     // The gate may ask for what saves little or nothing, so it is offered more.

@@ -27,7 +27,7 @@ impl ProtectionCandidate {
     /// Returns the cost of all its steps.
     pub(super) fn total_cost(&self, costs: &Costs) -> f64 {
         // Each step is paid for: a fallback that needs a timeout costs both.
-        self.steps.iter().map(|step| costs.cost_of(step.advice_kind().as_str(), &self.at)).sum()
+        self.steps.iter().map(|step| costs.cost_of(step.advice_kind(), &self.at)).sum()
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Analysis {
 impl Analysis {
     /// Finds the functions, with as much detail as the limits allow.
     pub(super) fn new(plan: &Plan, limits: Limits) -> Result<Self, Obstacle> {
-        let simplified = boolean::find_obstacle(plan).map(str::to_owned);
+        let simplified = boolean::find_obstacle(plan).map(|obstacle| obstacle.to_string());
         let whole;
         let plan = if simplified.is_some() {
             whole = all_or_nothing(plan);

@@ -669,12 +669,14 @@ impl TrialFacts<'_> {
         let unsaid = |key: &str, what: &str| format!("the change does not say {what} (`{key}`)");
         match field {
             ChangeField::Name => Value::text(&change.name),
-            ChangeField::Kind => {
-                Value::text_or(change.kind.map(kind_name), || unsaid("kind", "what sort it is"))
-            }
-            ChangeField::AuthoredBy => Value::text_or(change.authored_by.map(author_name), || {
-                unsaid("authored_by", "who wrote it")
+            ChangeField::Kind => Value::text_or(change.kind.map(ChangeKind::as_str), || {
+                unsaid("kind", "what sort it is")
             }),
+            ChangeField::AuthoredBy => {
+                Value::text_or(change.authored_by.map(Author::as_str), || {
+                    unsaid("authored_by", "who wrote it")
+                })
+            }
             ChangeField::ReviewedBy => change.reviewed_by.as_ref().map_or_else(
                 || Value::missing(unsaid("reviewed_by", "who reviewed it")),
                 |names| Value::texts(names.iter().map(String::as_str)),
@@ -954,26 +956,6 @@ fn missing_outage() -> Value {
 
 fn missing_now() -> Value {
     Value::missing("it needs today's date. Add `--now clock`")
-}
-
-fn kind_name(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Code => "code",
-        ChangeKind::Config => "config",
-        ChangeKind::Schema => "schema",
-        ChangeKind::Infrastructure => "infrastructure",
-        ChangeKind::Data => "data",
-        ChangeKind::Dependency => "dependency",
-        ChangeKind::Flag => "flag",
-    }
-}
-
-fn author_name(author: Author) -> &'static str {
-    match author {
-        Author::Human => "human",
-        Author::Ai => "ai",
-        Author::Mixed => "mixed",
-    }
 }
 
 fn quantile(of: &Sketch, q: f64, error: f64) -> Ends {

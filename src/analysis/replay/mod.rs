@@ -15,18 +15,17 @@ use crate::model::change::TargetRef;
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
 use crate::model::{Change, Seconds, Topology};
 use crate::project::IncidentCase;
-use crate::report::ComponentState;
 use crate::report::replay::{
     AblationReport, ActionReport, ComponentReport, ContainmentReport, DurationReport,
     IncidentReport, ReplayReport, RuleScoreReport, SCHEMA, ScoreReport,
 };
+use crate::report::{ComponentState, ModelElement};
 use crate::summary::{Summary, summarize};
 
 use super::diagnose;
 use super::simulate::{Settings, Stop, run_trials};
 use rules::ReachRule;
 use score::{IncidentEvidence, PredictedPair};
-use without::ModelElement;
 
 /// Additional parts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -360,7 +359,7 @@ fn containment_report(
 
 fn baseline_reports(cases: &[IncidentCase]) -> Vec<RuleScoreReport> {
     let mut found: Vec<RuleScoreReport> =
-        ReachRule::ALL.map(|(rule, words)| baseline_report(cases, rule, words)).to_vec();
+        ReachRule::ALL.map(|rule| baseline_report(cases, rule)).to_vec();
     if let Some((constant, score)) = constant_duration(cases) {
         let rule = format!("every incident lasts {:.0} min, the median of all", constant / 60.0);
         found.push(RuleScoreReport { rule, score });
@@ -368,7 +367,7 @@ fn baseline_reports(cases: &[IncidentCase]) -> Vec<RuleScoreReport> {
     found
 }
 
-fn baseline_report(cases: &[IncidentCase], rule: ReachRule, words: &str) -> RuleScoreReport {
+fn baseline_report(cases: &[IncidentCase], rule: ReachRule) -> RuleScoreReport {
     let evidence: Vec<IncidentEvidence> = cases
         .iter()
         .map(|case| {
@@ -384,7 +383,7 @@ fn baseline_report(cases: &[IncidentCase], rule: ReachRule, words: &str) -> Rule
             IncidentEvidence { pairs, ..IncidentEvidence::default() }
         })
         .collect();
-    RuleScoreReport { rule: words.to_owned(), score: overall_score(cases, &evidence) }
+    RuleScoreReport { rule: rule.describe().to_owned(), score: overall_score(cases, &evidence) }
 }
 
 /// The median duration of the incidents that count, and how well it alone would do.
@@ -414,14 +413,14 @@ fn ablation_reports(
     full: &[Prediction],
     with: &Simulate<'_>,
 ) -> Vec<AblationReport> {
-    let one = |(element, words): (ModelElement, &str)| {
+    let ablate = |element: &ModelElement| {
         let (found, timed) = with(&|topology, change| element.leave_out(topology, change));
         AblationReport {
-            without: words.to_owned(),
+            without: *element,
             score: overall_score(cases, &all_evidence(cases, &found, &timed)),
             // Compared number by number: an element that no incident uses changes nothing at all.
             changes_anything: found != full,
         }
     };
-    ModelElement::ALL.map(one).into()
+    ModelElement::ALL.iter().map(ablate).collect()
 }

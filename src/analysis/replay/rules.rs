@@ -17,13 +17,24 @@ pub(super) enum ReachRule {
 }
 
 impl ReachRule {
-    pub(super) const ALL: [(Self, &'static str); 5] = [
-        (Self::Everything, "everything fails"),
-        (Self::HardReach, "reach over hard dependencies"),
-        (Self::HardAndLoad, "reach over hard dependencies and loads"),
-        (Self::EveryEdge, "reach over all dependencies and loads"),
-        (Self::EveryEdgeButStatic, "the same, stopping at static caches"),
+    pub(super) const ALL: [Self; 5] = [
+        Self::Everything,
+        Self::HardReach,
+        Self::HardAndLoad,
+        Self::EveryEdge,
+        Self::EveryEdgeButStatic,
     ];
+
+    /// Returns what the rule says, in words.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Everything => "everything fails",
+            Self::HardReach => "reach over hard dependencies",
+            Self::HardAndLoad => "reach over hard dependencies and loads",
+            Self::EveryEdge => "reach over all dependencies and loads",
+            Self::EveryEdgeButStatic => "the same, stopping at static caches",
+        }
+    }
 
     /// Predicts the state of each service and then each flow: failed or unaffected.
     pub(super) fn predict_states(self, topology: &Topology, change: &Change) -> Vec<ObservedState> {

@@ -6,46 +6,9 @@ use crate::model::topology::{
     CallKind, Criticality, Dependency, Evidence, Phase, Recovery, Timeout,
 };
 use crate::model::{Change, Share, Topology};
-
-/// An element of the model that can be left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ModelElement {
-    Softness,
-    Caches,
-    Buffers,
-    Fallbacks,
-    Timeouts,
-    Retries,
-    StartPhase,
-    Loads,
-    Redundancy,
-    Severity,
-    Onset,
-    Modes,
-    Recovery,
-    Automations,
-    Actions,
-}
+use crate::report::ModelElement;
 
 impl ModelElement {
-    pub(super) const ALL: [(Self, &'static str); 15] = [
-        (Self::Softness, "soft dependencies"),
-        (Self::Caches, "caches"),
-        (Self::Buffers, "buffers"),
-        (Self::Fallbacks, "fallbacks"),
-        (Self::Timeouts, "time-outs and calls that are not waited for"),
-        (Self::Retries, "retries"),
-        (Self::StartPhase, "dependencies needed only to start"),
-        (Self::Loads, "load and capacity"),
-        (Self::Redundancy, "replicas and alternatives"),
-        (Self::Severity, "partial severity"),
-        (Self::Onset, "onset and staged rollout"),
-        (Self::Modes, "failure modes other than down"),
-        (Self::Recovery, "restart and warm-up"),
-        (Self::Automations, "automations"),
-        (Self::Actions, "what operators did"),
-    ];
-
     /// The same topology and change without it.
     pub(super) fn leave_out(self, topology: &Topology, change: &Change) -> (Topology, Change) {
         let (mut topology, mut change) = (topology.clone(), change.clone());

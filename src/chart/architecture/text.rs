@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::{Architecture, BoxShape};
 use crate::chart::dot::quoted_text;
 use crate::chart::mermaid::{
-    BOXES_MAX, BYTES_MAX, LINKS_MAX, TooLarge, check_limit, escaped_label, plain_text, yaml_scalar,
+    BOXES_MAX, BYTES_MAX, LINKS_MAX, LimitedPart, TooLarge, check_limit, escaped_label, plain_text,
+    yaml_scalar,
 };
 
 const STRING: &str = "a string takes all text";
@@ -15,8 +16,8 @@ const STRING: &str = "a string takes all text";
 /// # Errors
 /// Where it is too large to be drawn.
 pub fn architecture_mermaid(architecture: &Architecture) -> Result<String, TooLarge> {
-    check_limit("boxes", architecture.boxes.len(), BOXES_MAX)?;
-    check_limit("links", architecture.links.len(), LINKS_MAX)?;
+    check_limit(LimitedPart::Boxes, architecture.boxes.len(), BOXES_MAX)?;
+    check_limit(LimitedPart::Links, architecture.links.len(), LINKS_MAX)?;
     let (title, note) = (architecture.diagram_title(), architecture.extent_note());
     let mut text = format!(
         "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n---\n\
@@ -45,7 +46,7 @@ pub fn architecture_mermaid(architecture: &Architecture) -> Result<String, TooLa
          classDef external fill:#FFFFFF,color:#1A1A1A,stroke:#5A5A5A,stroke-dasharray:5 3\n  \
          classDef group fill:#F5F7F9,color:#1A1A1A,stroke:#5A5A5A\n",
     );
-    check_limit("bytes", text.len(), BYTES_MAX)?;
+    check_limit(LimitedPart::Bytes, text.len(), BYTES_MAX)?;
     Ok(text)
 }
 

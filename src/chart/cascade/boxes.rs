@@ -113,7 +113,7 @@ pub(super) fn box_attributes(drawn: &CascadeBox) -> Vec<(&'static str, String)> 
     let mut attributes = vec![
         ("class", class.to_owned()),
         ("data-name", drawn.name.clone()),
-        ("data-state", drawn.state.code().to_owned()),
+        ("data-state", drawn.state.as_str().to_owned()),
         ("data-failed", drawn.failed.p.to_string()),
         ("data-degraded", drawn.degraded.p.to_string()),
     ];

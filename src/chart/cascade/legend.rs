@@ -153,7 +153,7 @@ pub(super) fn draw_legend(
     plan: Option<&CascadePlan>,
 ) {
     let mut entries: Vec<(Sign, String)> = Vec::new();
-    for state in BoxState::ALL {
+    for state in BoxState::ALL.iter().copied() {
         if cascade.boxes.iter().any(|item| item.state == state) {
             entries.push((Sign::Box(state), state_meaning(state, cascade)));
         }

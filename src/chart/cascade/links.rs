@@ -100,7 +100,7 @@ pub(super) fn edge_attributes(
         ("class", "bw-edge".to_owned()),
         ("data-from", cascade.boxes[edge.from].name.clone()),
         ("data-to", cascade.boxes[edge.to].name.clone()),
-        ("data-kind", edge.kind.code().to_owned()),
+        ("data-kind", edge.kind.as_str().to_owned()),
         ("data-passed", edge.passed.to_string()),
         ("data-held", held.to_string()),
     ]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::check::{FIRST_LOOK, moment_or_clock};
@@ -19,9 +20,19 @@ use blastwave::load;
 use blastwave::model::Costs;
 use blastwave::policy::Policy;
 use blastwave::render::{self, patch};
+use blastwave::report::AdviceKind;
 
 /// How many trials estimate a saving where nothing else is said: there are many to estimate.
 const TRIALS: u64 = 4096;
+
+/// Returns the parser of kinds of protections.
+fn advice_kinds() -> impl TypedValueParser<Value = AdviceKind> {
+    let words = AdviceKind::WORDS.iter().map(|(word, _)| *word);
+    PossibleValuesParser::new(words).try_map(|word| {
+        let found = AdviceKind::WORDS.iter().find(|(known, _)| *known == word);
+        found.map(|(_, kind)| *kind).ok_or("a kind of protection")
+    })
+}
 
 /// Arguments of `blastwave advise`.
 #[derive(Debug, Args)]
@@ -29,8 +40,8 @@ pub(crate) struct AdviseArgs {
     #[command(flatten)]
     question: QuestionArgs,
     /// Try no protections of this kind, because they are out of the question; can be repeated
-    #[arg(long, value_name = "KIND", value_parser = analysis::advise::KINDS, help_heading = "Protections")]
-    leave_out: Vec<String>,
+    #[arg(long, value_name = "KIND", value_parser = advice_kinds(), help_heading = "Protections")]
+    leave_out: Vec<AdviceKind>,
 
     /// Order protections by what they save for what they cost: a file of costs
     ///

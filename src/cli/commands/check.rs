@@ -214,7 +214,8 @@ fn exit_status(report: &Report, fail_on: FailOn) -> Exit {
         // The pipeline goes on, but the report still says caution.
         Decision::Caution if fail_on == FailOn::Stop => Exit::Done,
         Decision::Caution => Exit::Caution,
-        Decision::Stop => Exit::Stop,
+        // A verdict that this program does not know is no leave to ship.
+        Decision::Stop | _ => Exit::Stop,
     }
 }
 

@@ -177,7 +177,7 @@ fn drift_entry(difference: DriftDifference) -> DriftEntry {
         },
         name: difference.name,
         dependency: difference.dependency,
-        evidence: difference.evidence.map(str::to_owned),
+        evidence: difference.evidence,
         source: difference.source,
         key: moved.as_ref().map(|moved| moved.key.to_owned()),
         in_topology: moved.as_ref().map(|moved| moved.topology.clone()),

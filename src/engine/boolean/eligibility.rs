@@ -5,6 +5,42 @@ use std::collections::BTreeSet;
 use crate::compile::plan::{Call, Fallback, Hit, NONE, Plan};
 use crate::engine::origins::{FailureMode, Origin};
 
+/// Why a plan is not for the Boolean engine: some share of requests may be neither 0 nor 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotBoolean {
+    /// The change has stages, a detection or a rollback.
+    #[error("the change has a course in time")]
+    Timeline,
+    /// A cache or a buffer protects for a part of the time.
+    #[error("caches or buffers run out while the break lasts")]
+    TimedGuard,
+    /// Load is followed.
+    #[error("some service states its utilization, so loads are followed")]
+    Load,
+    /// Delays are compared with timeouts.
+    #[error("answers may come later than somebody waits for them")]
+    Delays,
+    /// A flow counts as failed or degraded at no failing request at all.
+    #[error("a threshold is 0%")]
+    ZeroThreshold,
+    /// The severity of a target may be below 1.
+    #[error("a target may fail only a part of its requests (severity)")]
+    PartialSeverity,
+    /// A `call_probability` between 0 and 1.
+    #[error("some call is made by a part of the requests only (call_probability)")]
+    PartialCall,
+    /// A `hit_ratio` between 0 and 1.
+    #[error("a cache answers a part of the calls only (hit_ratio)")]
+    PartialCache,
+    /// A member of an `any_of` that may fail in a way that the others do not make good.
+    #[error("a member of an `any_of` may be slow, corrupt or degraded, which counts in part")]
+    PartialMember,
+    /// One draw decides the mode of several targets; only the exact engine cannot follow it.
+    #[error("several targets break in one mode, which is drawn")]
+    SharedMode,
+}
+
 /// States that a node can be in, in any trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PossibleStates {
@@ -26,28 +62,28 @@ impl PossibleStates {
 }
 
 /// Returns why a plan is not Boolean, or `None` if it is.
-pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<&'static str> {
+pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<NotBoolean> {
     if plan.schedule.is_some() {
-        return Some("the change has a course in time");
+        return Some(NotBoolean::Timeline);
     }
     if plan.lasting > 0.0 && plan.nodes.iter().any(|node| node.has_timed_guard) {
-        return Some("caches or buffers run out while the break lasts");
+        return Some(NotBoolean::TimedGuard);
     }
     if plan.has_load {
-        return Some("some service states its utilization, so loads are followed");
+        return Some(NotBoolean::Load);
     }
     if plan.has_delays {
-        return Some("answers may come later than somebody waits for them");
+        return Some(NotBoolean::Delays);
     }
     // With a threshold of nothing everything would fail, even without any failure.
     if plan.failed <= 1e-9 || plan.degraded <= 1e-9 {
-        return Some("a threshold is 0%");
+        return Some(NotBoolean::ZeroThreshold);
     }
     let is_partial = |target: &&crate::compile::plan::Target| {
         !matches!(target.hit, Hit::Domain(_)) && target.severity_min < 1.0
     };
     if plan.targets.iter().find(is_partial).is_some() {
-        return Some("a target may fail only a part of its requests (severity)");
+        return Some(NotBoolean::PartialSeverity);
     }
     let hangs = |target: &crate::compile::plan::Target| {
         matches!(target.hit, Hit::Domain(_)) && target.modes[0] < 1.0
@@ -58,13 +94,13 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     plan.calls.iter().find_map(|call| call_obstacle(plan, call, possible))
 }
 
-fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Option<&'static str> {
+fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Option<NotBoolean> {
     let is_partial = |share: f64| share > 0.0 && share < 1.0;
     if is_partial(call.probability) {
-        return Some("some call is made by a part of the requests only (call_probability)");
+        return Some(NotBoolean::PartialCall);
     }
     if call.cache().is_some_and(|cache| is_partial(cache.hit_ratio)) {
-        return Some("a cache answers a part of the calls only (hit_ratio)");
+        return Some(NotBoolean::PartialCache);
     }
     if call.any_of {
         let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
@@ -73,9 +109,7 @@ fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Optio
         let lies = any.corrupt && !call.validates;
         let lacks = any.degraded && !call.soft;
         if hangs || lies || lacks {
-            return Some(
-                "a member of an `any_of` may be slow, corrupt or degraded, which counts in part",
-            );
+            return Some(NotBoolean::PartialMember);
         }
     }
     None

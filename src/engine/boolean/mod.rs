@@ -20,6 +20,7 @@ mod state_planes;
 use block::BlockState;
 pub use block_counts::BlockCounts;
 use block_counts::{BlockSink, SinkObserver};
+pub use eligibility::NotBoolean;
 use eligibility::PossibleStates;
 pub use impacts::LANES;
 use propagation_graph::PropagationGraph;
@@ -63,7 +64,7 @@ struct UnitNodes {
 }
 
 /// Returns why a plan is not Boolean, or `None` if it is.
-pub fn find_obstacle(plan: &Plan) -> Option<&'static str> {
+pub fn find_obstacle(plan: &Plan) -> Option<NotBoolean> {
     eligibility::find_obstacle(plan, &eligibility::possible_states(plan))
 }
 
@@ -75,7 +76,7 @@ pub(super) struct CycleShape {
 }
 
 /// Returns the cycle properties of a plan, or why it is not Boolean.
-pub(super) fn cycle_shape(plan: &Plan) -> Result<CycleShape, &'static str> {
+pub(super) fn cycle_shape(plan: &Plan) -> Result<CycleShape, NotBoolean> {
     let possible = eligibility::possible_states(plan);
     if let Some(obstacle) = eligibility::find_obstacle(plan, &possible) {
         return Err(obstacle);
@@ -94,9 +95,9 @@ pub fn find_obstacle_with_origins(
     plan: &Plan,
     origins: &[Origin],
     mode: FailureMode,
-) -> Option<&'static str> {
+) -> Option<NotBoolean> {
     if mode == FailureMode::Slow && somebody_gives_up_first(plan) {
-        return Some("answers may come later than somebody waits for them");
+        return Some(NotBoolean::Delays);
     }
     eligibility::find_obstacle(plan, &eligibility::possible_states_with(plan, origins, mode))
 }

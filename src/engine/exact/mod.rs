@@ -26,15 +26,16 @@ use std::rc::Rc;
 use store::{Exhausted, Handle, Store};
 use system::{NodeFunctions, StateFunctions};
 
-use super::boolean;
+use super::boolean::{self, NotBoolean};
 use crate::compile::Plan;
 use crate::compile::plan::Target;
 
 /// Reason why there are no exact values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Obstacle {
     /// Some shares are neither 0 nor 1.
-    NotBoolean(&'static str),
+    NotBoolean(NotBoolean),
     /// More events than can be numbered.
     TooMany,
     /// The diagrams grow beyond the limit.
@@ -46,7 +47,7 @@ pub enum Obstacle {
 impl std::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotBoolean(why) => f.write_str(why),
+            Self::NotBoolean(why) => why.fmt(f),
             Self::TooMany => f.write_str("more than 65,534 things may fail on their own"),
             Self::TooLarge(limits) => write!(
                 f,
@@ -89,7 +90,7 @@ impl Exact {
         }
         if has_common_mode(plan) {
             // Solutions take a target and its own modes together.
-            return Err(Obstacle::NotBoolean("several targets break in one mode, which is drawn"));
+            return Err(Obstacle::NotBoolean(NotBoolean::SharedMode));
         }
         let shape = match detail {
             Detail::Drawn => boolean::cycle_shape(plan),

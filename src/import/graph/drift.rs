@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::measurements::MeasuredLatency;
 use super::write::{measured_duration, written_timeouts};
-use super::{EvidenceGraph, ImportedDependency, evidence_word};
+use super::{EvidenceGraph, ImportedDependency};
 use crate::model::Topology;
 use crate::model::topology::{Dependency, Evidence, Timeout};
 use crate::model::units::{Rate, Seconds};
@@ -19,7 +19,7 @@ pub struct DriftDifference {
     /// Callee, where the difference is about a dependency.
     pub dependency: Option<String>,
     /// How the sources know it.
-    pub evidence: Option<&'static str>,
+    pub evidence: Option<Evidence>,
     /// Where the sources have it.
     pub source: Option<String>,
     /// Figure that has moved, with its value in the topology and in the sources.
@@ -92,7 +92,7 @@ pub fn find_drift(
                 let new =
                     new_difference(DifferenceKind::DependencyNotInTopology, caller, Some(callee));
                 found.push(DriftDifference {
-                    evidence: Some(evidence_word(dependency.evidence)),
+                    evidence: Some(dependency.evidence),
                     source: dependency.sources.first().cloned(),
                     ..new
                 });
@@ -177,7 +177,7 @@ impl FigureComparison<'_> {
         let new = new_difference(DifferenceKind::Moved, place.name, place.dependency);
         self.found.push(DriftDifference {
             moved: Some(Moved { key, topology, sources }),
-            evidence: place.evidence.map(evidence_word),
+            evidence: place.evidence,
             source: place.source.map(str::to_owned),
             ..new
         });

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::write::{
     dependency_lines, domain_block, flow_block, latency_text, service_block, yaml_scalar,
 };
-use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength, evidence_word};
+use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
@@ -146,8 +146,7 @@ impl Merger<'_> {
         let lines = dependency_lines(&new.iter().map(|new| **new).collect::<Vec<_>>());
         if self.insert_dependencies(entry, &lines) {
             for (callee, dependency) in new {
-                self.changes
-                    .push(format!("+ {name} -> {callee} ({})", evidence_word(dependency.evidence)));
+                self.changes.push(format!("+ {name} -> {callee} ({})", dependency.evidence));
             }
         } else {
             let message = format!(
@@ -217,12 +216,9 @@ impl Merger<'_> {
             _ => return,
         };
         if evidence_strength(found.evidence) > evidence_strength(before) {
-            self.replace_text(evidence.place, evidence_word(found.evidence));
-            self.changes.push(format!(
-                "~ {caller} -> {callee} ({}, before {})",
-                evidence_word(found.evidence),
-                evidence_word(before)
-            ));
+            self.replace_text(evidence.place, found.evidence.as_str());
+            self.changes
+                .push(format!("~ {caller} -> {callee} ({}, before {})", found.evidence, before));
         }
         if let Some(phase) = item.get("phase")
             && phase.scalar() == Some("start")

@@ -462,16 +462,6 @@ pub(crate) fn evidence_strength(evidence: Evidence) -> u8 {
     }
 }
 
-/// How evidence is written in a topology.
-pub(crate) fn evidence_word(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Assumed => "assumed",
-        Evidence::Inferred => "inferred",
-        Evidence::Declared => "declared",
-        Evidence::Observed => "observed",
-    }
-}
-
 /// Whether names end in numbers without a gap, from 0 or 1: those of anonymized services have gaps.
 fn counts_up(names: &[&str]) -> bool {
     let number = |name: &&str| {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::measurements::{MeasuredErrors, MeasuredLatency};
 use super::names::allowed_name;
-use super::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService, evidence_word};
+use super::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService};
 use crate::digits::group_digits;
 
 /// Names that a topology does not allow in its title are replaced; the rest stays.
@@ -226,7 +226,7 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
             key(format!("calls: {calls}"));
         }
     }
-    key(format!("evidence: {}", evidence_word(dependency.evidence)));
+    key(format!("evidence: {}", dependency.evidence));
     if !dependency.sources.is_empty() {
         // As many as can be read on one line; a path that is cut leads nowhere.
         let all = dependency.sources.join("; ");

@@ -20,6 +20,7 @@ const HEAD: usize = 64 * 1024;
 
 /// The nature of a file, as far as it is recognised.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Recognition {
     /// A format that can be imported.
     Format(Format),

@@ -5,6 +5,7 @@ use crate::import::graph::names::shell_word;
 
 /// A file that stands for manifests which another program makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unrendered {
     /// A chart of Helm, by its directory.
     HelmChart {

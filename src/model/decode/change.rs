@@ -99,18 +99,6 @@ const NEEDS_FACTOR: f64 = 2.0;
 /// How far the chances of the modes may be from a sum of 1.
 const MODES_SLACK: f64 = 1e-6;
 
-const KINDS: &[(&str, ChangeKind)] = &[
-    ("code", ChangeKind::Code),
-    ("config", ChangeKind::Config),
-    ("schema", ChangeKind::Schema),
-    ("infrastructure", ChangeKind::Infrastructure),
-    ("data", ChangeKind::Data),
-    ("dependency", ChangeKind::Dependency),
-    ("flag", ChangeKind::Flag),
-];
-const AUTHORS: &[(&str, Author)] =
-    &[("human", Author::Human), ("ai", Author::Ai), ("mixed", Author::Mixed)];
-
 impl Change {
     /// Decodes a change file for a topology.
     ///
@@ -218,8 +206,8 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
         during: place("during"),
     };
     Some(Change {
-        kind: get("kind").and_then(|field| field.word(KINDS)),
-        authored_by: get("authored_by").and_then(|field| field.word(AUTHORS)),
+        kind: get("kind").and_then(|field| field.word(ChangeKind::WORDS)),
+        authored_by: get("authored_by").and_then(|field| field.word(Author::WORDS)),
         reviewed_by: get("reviewed_by").map(|field| decode_reviewers(&field)),
         sources: get("sources").map(|field| decode_sources(&field)).unwrap_or_default(),
         failure_probability: get("failure_probability").and_then(|field| field.share()),
@@ -280,7 +268,7 @@ fn decode_targets(field: &Field<'_>, kind: Option<ChangeKind>, names: &Names<'_>
 /// Reads what sort of thing changes, without a word about what is wrong: that is reported once, where the
 /// change is read.
 fn change_kind(field: &Field<'_>) -> Option<ChangeKind> {
-    KINDS.iter().find(|(word, _)| field.is_word(word)).map(|(_, kind)| *kind)
+    ChangeKind::WORDS.iter().find(|(word, _)| field.is_word(word)).map(|(_, kind)| *kind)
 }
 
 /// The target, and where it is named.

@@ -471,7 +471,7 @@ fn decode_settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
             .then(|| get("phase"))
             .flatten()
             .and_then(|field| field.word(&[("serve", Phase::Serve), ("start", Phase::Start)])),
-        evidence: get("evidence").and_then(|field| field.word(EVIDENCE)),
+        evidence: get("evidence").and_then(|field| field.word(Evidence::WORDS)),
         never_soft: mapping
             .shape
             .keys
@@ -498,13 +498,6 @@ const MODES: &[(&str, MemberMode)] = &[
 
 const CRITICALITIES: &[(&str, Criticality)] =
     &[("hard", Criticality::Hard), ("soft", Criticality::Soft)];
-
-const EVIDENCE: &[(&str, Evidence)] = &[
-    ("declared", Evidence::Declared),
-    ("inferred", Evidence::Inferred),
-    ("observed", Evidence::Observed),
-    ("assumed", Evidence::Assumed),
-];
 
 fn decode_timeout(field: &Field<'_>) -> Option<Timeout> {
     if field.is_word("none") {

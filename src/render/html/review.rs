@@ -5,7 +5,7 @@ use super::simulated::{STYLE, page_controls};
 use super::{Made, html_figure, html_list, html_section};
 use crate::chart::{self, TimelineLanes};
 use crate::prose::simulation::Wording;
-use crate::render::review::{Review, ReviewBlock};
+use crate::render::review::{Review, ReviewBlock, ReviewSection};
 use crate::report::PageReport;
 
 const WORDING: Wording = Wording { name: mark_name, arrow: "→" };
@@ -24,8 +24,8 @@ pub fn review_page(review: &Review<'_>, data: &PageReport, made: &Made<'_>) -> S
     body.push_str("<main>\n");
     for part in review.review_parts(&WORDING) {
         let blocks: String =
-            part.blocks.iter().map(|block| block_markup(block, part.id, review)).collect();
-        body.push_str(&html_section(part.id, part.title, &blocks));
+            part.blocks.iter().map(|block| block_markup(block, part.section, review)).collect();
+        body.push_str(&html_section(part.section.anchor(), part.section.title(), &blocks));
     }
     body.push_str(&made.provenance_section(&[]));
     body.push_str("</main>\n");
@@ -38,11 +38,11 @@ fn mark_name(said: &str) -> String {
     if said.contains(' ') { super::shell::plain_sentence(&marked) } else { marked }
 }
 
-fn block_markup(block: &ReviewBlock, id: &str, review: &Review<'_>) -> String {
+fn block_markup(block: &ReviewBlock, section: ReviewSection, review: &Review<'_>) -> String {
     match block {
         ReviewBlock::Said(said) => format!("<p>{}</p>\n", sentence_markup(said)),
         ReviewBlock::List(items) | ReviewBlock::Tasks(items) => html_list(items),
-        ReviewBlock::Table(rows) => review_table(rows, id),
+        ReviewBlock::Table(rows) => review_table(rows, section),
         ReviewBlock::Cascade => html_figure(&chart::draw_cascade(review.focus, &STYLE)),
         ReviewBlock::Timeline => {
             let Review { report, focus, observed, .. } = *review;
@@ -55,9 +55,12 @@ fn block_markup(block: &ReviewBlock, id: &str, review: &Review<'_>) -> String {
 }
 
 /// The table of components is the one that the script knows services by.
-fn review_table(rows: &[Vec<String>], part: &str) -> String {
+fn review_table(rows: &[Vec<String>], section: ReviewSection) -> String {
     let Some((head, rows)) = rows.split_first() else { return String::new() };
-    let id = if part == "compared" { "bw-services".to_owned() } else { format!("bw-{part}") };
+    let id = match section {
+        ReviewSection::Comparison => "bw-services".to_owned(),
+        _ => format!("bw-{}", section.anchor()),
+    };
     let head: String =
         head.iter().map(|head| format!("<th scope=\"col\">{}</th>", escaped_text(head))).collect();
     let rows: String = rows.iter().map(|row| table_row(row)).collect();

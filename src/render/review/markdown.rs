@@ -22,7 +22,7 @@ pub fn review_markdown(review: &Review<'_>, command: &str) -> Result<String, mer
         ),
     ];
     for part in review.review_parts(&WORDING) {
-        parts.push(format!("## {}", part.title));
+        parts.push(format!("## {}", part.section.title()));
         for block in part.blocks {
             parts.extend(match block {
                 ReviewBlock::Said(said) => Some(said),

@@ -28,10 +28,49 @@ pub struct Review<'a> {
     pub advice: &'a AdviseReport,
 }
 
-/// A section of a review.
+/// The sections of a review, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReviewSection {
+    Summary,
+    Timeline,
+    Cascade,
+    Comparison,
+    Protections,
+    Advice,
+    Grounds,
+}
+
+impl ReviewSection {
+    /// Returns the anchor of the section in a page.
+    pub(super) fn anchor(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Timeline => "timeline",
+            Self::Cascade => "cascade",
+            Self::Comparison => "compared",
+            Self::Protections => "held",
+            Self::Advice => "advice",
+            Self::Grounds => "assumed",
+        }
+    }
+
+    /// Returns the heading of the section.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Summary => "Summary",
+            Self::Timeline => "Timeline",
+            Self::Cascade => "Cascade",
+            Self::Comparison => "Seen and simulated",
+            Self::Protections => "What contained it",
+            Self::Advice => "What would have helped",
+            Self::Grounds => "What this rests on",
+        }
+    }
+}
+
+/// A section of a review with its content.
 pub(super) struct ReviewPart {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
+    pub(super) section: ReviewSection,
     pub(super) blocks: Vec<ReviewBlock>,
 }
 
@@ -56,15 +95,15 @@ impl Review<'_> {
     /// All sections that say something.
     pub(super) fn review_parts(&self, wording: &Wording) -> Vec<ReviewPart> {
         let parts = [
-            ("summary", "Summary", sections::summary_section(self, wording)),
-            ("timeline", "Timeline", timeline::timeline_blocks(self, wording)),
-            ("cascade", "Cascade", sections::cascade_section(self)),
-            ("compared", "Seen and simulated", sections::compared_section(self, wording)),
-            ("held", "What contained it", sections::protections_section(self, wording)),
-            ("advice", "What would have helped", sections::advice_section(self, wording)),
-            ("assumed", "What this rests on", sections::grounds_section(self, wording)),
+            (ReviewSection::Summary, sections::summary_section(self, wording)),
+            (ReviewSection::Timeline, timeline::timeline_blocks(self, wording)),
+            (ReviewSection::Cascade, sections::cascade_section(self)),
+            (ReviewSection::Comparison, sections::compared_section(self, wording)),
+            (ReviewSection::Protections, sections::protections_section(self, wording)),
+            (ReviewSection::Advice, sections::advice_section(self, wording)),
+            (ReviewSection::Grounds, sections::grounds_section(self, wording)),
         ];
-        let parts = parts.map(|(id, title, blocks)| ReviewPart { id, title, blocks });
+        let parts = parts.map(|(section, blocks)| ReviewPart { section, blocks });
         parts.into_iter().filter(|part| !part.blocks.is_empty()).collect()
     }
 }
