@@ -1,7 +1,7 @@
 //! One thing wrong, or doubtful, in an input file.
 //!
 //! A [`Diagnostic`] is data only: rooms collect them, all of them rather than the first, and
-//! [`crate::render::diagnostics`] shows them beside the lines they speak of.
+//! [`crate::render::text::diagnostics`] shows them beside the lines they speak of.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,7 +8,7 @@ use crate::engine::Silent;
 use crate::load;
 use crate::model::{Change, Topology};
 use crate::policy::Policy;
-use crate::render::diagnostics::{self, DiagnosticStyle};
+use crate::render::text::diagnostics::{self, DiagnosticStyle};
 use crate::report::Report;
 
 /// Everything that is wrong with an input, with the text that it stands in.

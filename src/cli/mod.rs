@@ -23,7 +23,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command, PolicyName};
 use blastwave::diagnostic::{Diagnostic, Sources};
-use blastwave::render::diagnostics;
+use blastwave::render::text::diagnostics;
 use exit::Exit;
 use output::OutputError;
 use terminal::Terminal;

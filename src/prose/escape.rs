@@ -59,6 +59,11 @@ pub fn without_commands(text: &str) -> String {
     safe
 }
 
+/// Returns a name that cannot act on what shows it.
+pub(crate) fn harmless_name(text: &str) -> String {
+    name(text, false)
+}
+
 /// Returns a name as code in Markdown: no mention, no reference, no link, no markup.
 pub(crate) fn markdown_code(text: &str) -> String {
     let shown = name(text, false);

@@ -11,7 +11,7 @@ use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::{Change, Scenario, Topology, lint};
 use blastwave::policy::Policy;
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 /// Codes whose files are too large or too strange to be kept; `load.rs` makes them.
 const MADE_BY_TESTS: &[Code] =

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::{Change, Kind, Scenario, Topology, lint};
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 use proptest::prelude::*;
 
 const FULL: &[&str] = &[

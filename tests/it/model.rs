@@ -5,7 +5,7 @@ use blastwave::load;
 use blastwave::model::change::{ChangePlaces, Routing, Strategy, Target};
 use blastwave::model::topology::{Dependency, Timeout};
 use blastwave::model::{Change, Kind, Scenario, Share, Topology, lint};
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 const TOPOLOGY: &str = include_str!("files/full-topology.yaml");
 const CHANGE: &str = include_str!("files/full-change.yaml");

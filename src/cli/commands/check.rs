@@ -190,12 +190,12 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
 fn render_result(report: &Report, question: &SimulationRequest, args: &CheckOutputArgs) -> String {
     match args.format {
         CheckFormat::Text => render::text::render_report(report, &question.text_style(&args.to)),
-        CheckFormat::Short => render::short::render_short(report),
+        CheckFormat::Short => render::text::render_short(report),
         CheckFormat::Json => render::json::render_report(report),
         CheckFormat::Markdown => render::markdown::render_comment(report),
-        CheckFormat::Sarif => render::sarif::render_sarif(report),
-        CheckFormat::Junit => render::junit::render_junit(report),
-        CheckFormat::Github => render::github::render_annotations(report),
+        CheckFormat::Sarif => render::ci::sarif::render_sarif(report),
+        CheckFormat::Junit => render::ci::junit::render_junit(report),
+        CheckFormat::Github => render::ci::github::render_annotations(report),
         CheckFormat::Html => question.html_page(report),
     }
 }

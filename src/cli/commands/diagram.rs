@@ -25,7 +25,7 @@ use blastwave::engine::origins::FailureMode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
-use blastwave::render::{self, review::Review};
+use blastwave::render::{self, Review};
 use blastwave::report::cascade::Arrows;
 use blastwave::report::{
     CascadeReport, ComparedKind, ExplainReport, ObservedReport, OriginKind, Report,
@@ -593,7 +593,7 @@ impl PictureJob<'_> {
         let write = |cascade: &CascadeReport| {
             let review = Review { report: &report, focus: cascade, observed, replayed, advice };
             if self.form == Form::Markdown {
-                return render::review::review_markdown(&review, &command);
+                return render::markdown::review_markdown(&review, &command);
             }
             let data = page_report(&self.question.inputs.topology, &report);
             let made = Made { command: &command, inputs: &self.question.inputs.files };

@@ -11,7 +11,7 @@ use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, DifferenceKind, DriftDifference, EvidenceGraph, Format, Options};
 use blastwave::load;
 use blastwave::model::{Seconds, Share, Topology};
-use blastwave::render::{self, diagnostics};
+use blastwave::render::{self, text::diagnostics};
 use blastwave::report::drift::{DriftCode, DriftEntry, DriftReport};
 use blastwave::suggest;
 
@@ -81,9 +81,9 @@ pub(crate) fn run_drift(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Fa
         terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
     let text = match args.format {
-        DriftFormat::Text => render::drift::drift_text(&report),
+        DriftFormat::Text => render::text::drift_text(&report),
         DriftFormat::Json => render::json::render_drift(&report),
-        DriftFormat::Markdown => render::drift::drift_markdown(&report),
+        DriftFormat::Markdown => render::markdown::drift_markdown(&report),
     };
     output.write_result(&text, terminal)?;
     Ok(if report.differences.is_empty() { Exit::Done } else { Exit::Caution })

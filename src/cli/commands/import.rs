@@ -15,7 +15,7 @@ use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, Dashed, EvidenceGraph, Format, Metric, Options, Paths};
 use blastwave::load::{self, Document};
 use blastwave::model::{Kind, Seconds, Topology};
-use blastwave::render::diagnostics;
+use blastwave::render::text::diagnostics;
 
 /// Time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -13,7 +13,7 @@ use crate::cli::{Failure, diagnostics_style};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::import::{self, EvidenceGraph, Options};
 use blastwave::model::schema;
-use blastwave::render::diagnostics;
+use blastwave::render::text::diagnostics;
 
 /// Where to look, and where to write.
 #[derive(Debug, Args)]

@@ -138,7 +138,7 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
             render::text::render_rank(&report, &output.text_style(&args.to, terminal))
         }
         RankFormat::Json => render::json::render_rank(&report),
-        RankFormat::Markdown => render::rank::rank_markdown(&report),
+        RankFormat::Markdown => render::markdown::rank_markdown(&report),
         RankFormat::Csv => render::csv::rank_csv(&report),
         RankFormat::Html => {
             let command = run::command_line();

@@ -105,7 +105,7 @@ pub(crate) fn run_replay(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, 
             render::text::render_replay(&report, &output.text_style(&args.output.to, terminal))
         }
         Pageless::Json => render::json::render_replay(&report),
-        Pageless::Markdown => render::replay::replay_markdown(&report),
+        Pageless::Markdown => render::markdown::replay_markdown(&report),
     };
     output.write_result(&text, terminal)?;
     // The result is written first: a score below its limit is still worth reading.

@@ -12,7 +12,9 @@ use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;
 use blastwave::model::{Change, Costs, Incident, Kind, Observation, Scenario, Topology, lint};
 use blastwave::policy::Policy;
-use blastwave::render::{diagnostics, github, json, sarif};
+use blastwave::render::ci::{github, sarif};
+use blastwave::render::json;
+use blastwave::render::text::diagnostics;
 use blastwave::report::Problem;
 
 /// Reads files, and writes everything that is wrong with them or doubtful.

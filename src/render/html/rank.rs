@@ -7,18 +7,18 @@ use super::table::{HtmlCell, HtmlTable};
 use super::{Made, html_figure, html_list, html_section};
 use crate::chart::{self, ChartStyle, PageSize, Theme};
 use crate::prose::format;
-use crate::render::rank as said;
+use crate::prose::ranking;
 use crate::report::rank::ImpactReport;
 use crate::report::{PageReport, RankReport};
 
 /// A ranking as one HTML file.
 pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
-    let headline = said::rank_headline(report, name_in_sentence);
+    let headline = ranking::rank_headline(report, name_in_sentence);
     let mut body = format!("<header>\n<h1>{}</h1>\n", sentence_markup(&headline));
-    if let Some(said) = said::interruption_note(report) {
+    if let Some(note) = ranking::interruption_note(report) {
         body.push_str(&format!(
             "<p class=\"alarm\"><strong>{}</strong></p>\n",
-            escaped_text(&said)
+            escaped_text(&note)
         ));
     }
     body.push_str("<p class=\"soft\">Simulated, not measured.</p>\n</header>\n");
@@ -37,7 +37,7 @@ pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
         "Everything that can break, the worst first",
         &origins_table(report),
     ));
-    let points = said::single_points(report, name_in_sentence);
+    let points = ranking::single_points(report, name_in_sentence);
     let points: Vec<String> = points
         .into_iter()
         .map(|[flow, by]| format!("{flow} fails by each of {by} alone"))
@@ -48,7 +48,7 @@ pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
         ("topology", name_in_sentence(&report.topology)),
         (
             "what breaks",
-            format!("each {}, which is then {}", said::origin_nouns(report)[0], report.mode),
+            format!("each {}, which is then {}", ranking::origin_nouns(report)[0], report.mode),
         ),
         ("trials", format!("{} each, seed {}", format::count(report.trials as f64), report.seed)),
         ("program", format!("blastwave {}", report.tool_version)),
@@ -56,7 +56,7 @@ pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
     body.push_str(&made.provenance_section(&facts));
     body.push_str(&format!(
         "</main>\n<footer><p>{}</p></footer>\n",
-        escaped_text(&said::rank_footer(report))
+        escaped_text(&ranking::rank_footer(report))
     ));
     whole_page(&plain_sentence(&headline), &body, &PageReport::default())
 }
@@ -69,7 +69,7 @@ fn origins_table(report: &RankReport) -> String {
     }
     columns.push("alone takes down:");
     let mut table = HtmlTable::new("bw-services", &columns);
-    let figure = |toll: &ImpactReport| HtmlCell::Figure(toll.mean, said::impact_text(toll));
+    let figure = |toll: &ImpactReport| HtmlCell::Figure(toll.mean, ranking::impact_text(toll));
     for origin in &report.origins {
         let mut cells = vec![
             HtmlCell::Figure(origin.rank as f64, format::count(origin.rank as f64)),

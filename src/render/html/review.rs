@@ -4,8 +4,8 @@ use super::shell::{escaped_text, isolated_name, name_in_sentence, sentence_marku
 use super::simulated::{STYLE, page_controls};
 use super::{Made, html_figure, html_list, html_section};
 use crate::chart::{self, TimelineLanes};
+use crate::prose::review::{Review, ReviewBlock, ReviewSection};
 use crate::prose::simulation::Wording;
-use crate::render::review::{Review, ReviewBlock, ReviewSection};
 use crate::report::PageReport;
 
 const WORDING: Wording = Wording { name: mark_name, arrow: "→" };

@@ -3,6 +3,8 @@
 //! A sentence comes first, then the flows, what they lose and when, then services, what held, what is
 //! not known, what was taken for granted. However large the topology, it stays on a page or two.
 
+pub mod diagnostics;
+mod drift;
 mod emphasis;
 mod gate;
 mod glyphs;
@@ -11,17 +13,20 @@ mod losses;
 mod rank;
 mod replay;
 mod sections;
+mod short;
 mod table;
 mod tree;
 mod trial;
 mod units;
 mod when;
 
+pub use drift::drift_text;
 pub use rank::render_rank;
 pub use replay::render_replay;
 pub use sections::{
     render_advice, render_comparison, render_diagnosis, render_diagnosis_score, render_explanation,
 };
+pub use short::render_short;
 pub use tree::render_tree;
 pub use trial::render_trial;
 
@@ -97,11 +102,6 @@ impl std::fmt::Display for ShareBar {
         let bar = Glyphs::glyph_set(false).share_bar(self.failed, self.degraded, self.cells);
         f.write_str(&bar.with_colors(false))
     }
-}
-
-/// A name that cannot act on what shows it.
-pub(super) fn harmless_name(name: &str) -> String {
-    escape::name(name, false)
 }
 
 /// The text so far, and how to go on.

@@ -4,7 +4,7 @@ use super::emphasis::Emphasis;
 use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
 use super::{Page, TextStyle};
 use crate::prose::escape;
-use crate::render::rank::{
+use crate::prose::ranking::{
     amount_text, impact_text, interruption_note, interval_text, origin_nouns, rank_footer,
     rank_headline, single_points,
 };

@@ -2,7 +2,7 @@
 
 use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
 use super::{Page, TextStyle};
-use crate::render::replay::{
+use crate::prose::replay::{
     column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_rows,
     timed_components,
 };

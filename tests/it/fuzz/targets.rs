@@ -15,7 +15,7 @@ use blastwave::model::diff::{Diff, Effect};
 use blastwave::model::{Change, Costs, Incident, Observation, Scenario, Topology, lint};
 use blastwave::policy::Policy;
 use blastwave::render;
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 use blastwave::report::Report;
 
 /// A target: its name, and what it does with bytes.
@@ -212,10 +212,10 @@ pub fn fuzz_baseline(data: &[u8]) {
         render::text::render_report(&report, &render::text::TextStyle::default()),
         render::markdown::render_comment(&report),
         render::json::render_report(&report),
-        render::sarif::render_sarif(&report),
-        render::junit::render_junit(&report),
-        render::github::render_annotations(&report),
-        render::short::render_short(&report),
+        render::ci::sarif::render_sarif(&report),
+        render::ci::junit::render_junit(&report),
+        render::ci::github::render_annotations(&report),
+        render::text::render_short(&report),
     ] {
         assert!(!text.contains('\u{1b}'), "no command reaches a terminal");
     }

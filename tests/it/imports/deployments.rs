@@ -5,7 +5,7 @@ use std::fs;
 
 use blastwave::diagnostic::Sources;
 use blastwave::import::{self, EvidenceGraph, Format, Options};
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 use blastwave::report::UnknownKind;
 use blastwave::{Change, Simulation};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, EvidenceGraph, Format, Options};
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 use super::imported;
 

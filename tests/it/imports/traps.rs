@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::import::{self, Dashed, EvidenceGraph, Format, Options};
-use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
+use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 /// Seen from where tests run, so that nothing depends on where the checkout is.
 fn folder() -> PathBuf {

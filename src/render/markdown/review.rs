@@ -1,8 +1,8 @@
 //! A review as Markdown: one file, pictures as Mermaid, ready to be pasted.
 
-use super::{Review, ReviewBlock};
 use crate::chart::mermaid;
 use crate::prose::escape::{is_plain_url, markdown_code as code, markdown_prose as prose};
+use crate::prose::review::{Review, ReviewBlock};
 use crate::prose::simulation::Wording;
 
 /// A review as one Markdown document. `command` makes it again.

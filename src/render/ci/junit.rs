@@ -3,7 +3,7 @@
 //! What stops the change and what asks for a person both fail, so that no reader of such files takes
 //! what is undecided for a success; `type` tells them apart.
 
-use super::text::harmless_name;
+use crate::prose::escape::harmless_name;
 use crate::report::Report;
 use crate::report::{Decision, LimitOutcome, RuleOutcome};
 

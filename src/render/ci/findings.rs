@@ -1,6 +1,6 @@
 //! Findings one by one, for forms of text that put each beside a line.
 
-use super::text::harmless_name;
+use crate::prose::escape::harmless_name;
 use crate::prose::simulation::{self, Wording};
 use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome};
 use crate::report::{PlaceReport, Problem, Report, RuleReport};

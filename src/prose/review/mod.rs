@@ -1,13 +1,10 @@
 //! An incident review: what happened, what a simulation of it says, where the two differ, what held,
 //! and what would have helped; to be pasted into a post-mortem.
 //!
-//! What it says stands in [`sections`]; how it looks, in a file for each form.
+//! Its sections are blocks of sentences and tables; each format writes them its way.
 
-mod markdown;
 mod sections;
 mod timeline;
-
-pub use markdown::review_markdown;
 
 use crate::prose::simulation::Wording;
 use crate::report::replay::IncidentReport;
@@ -30,7 +27,7 @@ pub struct Review<'a> {
 
 /// The sections of a review, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReviewSection {
+pub(crate) enum ReviewSection {
     Summary,
     Timeline,
     Cascade,
@@ -42,7 +39,7 @@ pub(super) enum ReviewSection {
 
 impl ReviewSection {
     /// Returns the anchor of the section in a page.
-    pub(super) fn anchor(self) -> &'static str {
+    pub(crate) fn anchor(self) -> &'static str {
         match self {
             Self::Summary => "summary",
             Self::Timeline => "timeline",
@@ -55,7 +52,7 @@ impl ReviewSection {
     }
 
     /// Returns the heading of the section.
-    pub(super) fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Summary => "Summary",
             Self::Timeline => "Timeline",
@@ -69,13 +66,13 @@ impl ReviewSection {
 }
 
 /// A section of a review with its content.
-pub(super) struct ReviewPart {
-    pub(super) section: ReviewSection,
-    pub(super) blocks: Vec<ReviewBlock>,
+pub(crate) struct ReviewPart {
+    pub(crate) section: ReviewSection,
+    pub(crate) blocks: Vec<ReviewBlock>,
 }
 
 /// Block of a section; texts are in the wording that was asked for.
-pub(super) enum ReviewBlock {
+pub(crate) enum ReviewBlock {
     Said(String),
     List(Vec<String>),
     /// Tasks that somebody could do.
@@ -88,12 +85,12 @@ pub(super) enum ReviewBlock {
 
 impl Review<'_> {
     /// Its title, as plain text.
-    pub(super) fn review_title(&self) -> String {
+    pub(crate) fn review_title(&self) -> String {
         format!("Incident review: {}", self.observed.incident)
     }
 
     /// All sections that say something.
-    pub(super) fn review_parts(&self, wording: &Wording) -> Vec<ReviewPart> {
+    pub(crate) fn review_parts(&self, wording: &Wording) -> Vec<ReviewPart> {
         let parts = [
             (ReviewSection::Summary, sections::summary_section(self, wording)),
             (ReviewSection::Timeline, timeline::timeline_blocks(self, wording)),

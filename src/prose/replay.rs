@@ -1,44 +1,15 @@
-//! Replayed incidents as sentences, and as Markdown.
+//! Sentences about replayed incidents, and the cells of the table of their scores.
 
-use crate::prose::escape::markdown_prose;
 use crate::report::diagnosis::RankedReport;
 use crate::report::replay::{
     ActionReport, ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
 };
 use crate::sort::Arrange as _;
 
-/// The comparison in Markdown.
-pub fn replay_markdown(report: &ReplayReport) -> String {
-    let mut out = format!("{}\n\n", markdown_prose(&replay_headline(report)));
-    let heads = column_heads(report);
-    out.push_str(&format!("| | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len())));
-    for row in score_rows(report) {
-        out.push_str(&format!("| {} | {} |\n", markdown_prose(&row.name), row.cells.join(" | ")));
-    }
-    for incident in &report.incidents {
-        out.push_str(&format!("\n### {}\n\n", markdown_prose(&incident_title(incident))));
-        for line in incident_lines(incident) {
-            out.push_str(&format!("- {}\n", markdown_prose(&line)));
-        }
-        let times = timed_components(incident);
-        if !times.is_empty() {
-            out.push_str(
-                "\n| failing or degraded | seen | fails by the simulation |\n|---|---|---|\n",
-            );
-        }
-        for time in times {
-            let [seen, simulated] = [&time.seen, &time.simulated].map(|text| markdown_prose(text));
-            out.push_str(&format!("| {} | {seen} | {simulated} |\n", markdown_prose(time.name)));
-        }
-    }
-    out.push_str(&format!("\n{}\n", replay_footer(report)));
-    out
-}
-
-pub(super) const HEADS: [&str; 7] =
+const HEADS: [&str; 7] =
     ["balanced", "macro-F1", "Brier", "tau", "within 2", "within 4", "contained"];
 
-pub(super) fn score_cells(score: &ScoreReport) -> [String; 7] {
+fn score_cells(score: &ScoreReport) -> [String; 7] {
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |item| format!("{item:.2}"));
     // Of nothing there is no share, so a dash and not 0.
@@ -57,18 +28,19 @@ pub(super) fn score_cells(score: &ScoreReport) -> [String; 7] {
 
 /// The heads of the columns; the last, where it was asked for, is the place of what set an incident
 /// off among what a diagnosis finds.
-pub(super) fn column_heads(report: &ReplayReport) -> Vec<String> {
+pub(crate) fn column_heads(report: &ReplayReport) -> Vec<String> {
     let trigger = report.diagnosis.as_ref().map(|_| "trigger");
     HEADS.into_iter().chain(trigger).map(str::to_owned).collect()
 }
 
 /// A line of the table of scores.
-pub(super) struct ReplayRow {
-    pub(super) name: String,
-    pub(super) cells: Vec<String>,
+pub(crate) struct ReplayRow {
+    pub(crate) name: String,
+    pub(crate) cells: Vec<String>,
 }
 
-pub(super) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
+/// Returns the lines of the table of scores: overall, for each rule and ablation, for each incident.
+pub(crate) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
     let of_all = report
         .diagnosis
         .as_ref()
@@ -106,7 +78,8 @@ fn place_text(ranked: &RankedReport) -> String {
     }
 }
 
-pub(super) fn replay_headline(report: &ReplayReport) -> String {
+/// Returns the overall scores in a sentence.
+pub(crate) fn replay_headline(report: &ReplayReport) -> String {
     let score = &report.score;
     let number = |value: Option<f64>| {
         value.map_or_else(|| "unknown".to_owned(), |item| format!("{item:.2}"))
@@ -121,14 +94,15 @@ pub(super) fn replay_headline(report: &ReplayReport) -> String {
     )
 }
 
-pub(super) fn incident_title(incident: &IncidentReport) -> String {
+/// Returns the heading of an incident: its name, its date, and how many states are right.
+pub(crate) fn incident_title(incident: &IncidentReport) -> String {
     let date = incident.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
     let hits = incident.components.iter().filter(|component| component.is_hit()).count();
     format!("{}{date}: {hits} of {} right", incident.name, incident.components.len())
 }
 
 /// Every miss, the duration, the containments, and what was done with what it changed.
-pub(super) fn incident_lines(incident: &IncidentReport) -> Vec<String> {
+pub(crate) fn incident_lines(incident: &IncidentReport) -> Vec<String> {
     let misses = incident.components.iter().filter(|component| !component.is_hit()).map(miss_line);
     let mut lines: Vec<String> = misses.collect();
     if let Some(duration) = incident.duration {
@@ -181,14 +155,14 @@ fn action_difference(action: &ActionReport) -> String {
 }
 
 /// When something was impacted, beside when it fails by the simulation.
-pub(super) struct Times<'a> {
-    pub(super) name: &'a str,
-    pub(super) seen: String,
-    pub(super) simulated: String,
+pub(crate) struct Times<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) seen: String,
+    pub(crate) simulated: String,
 }
 
 /// All whose times are known, the first one first.
-pub(super) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
+pub(crate) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
     let mut timed: Vec<&ComponentReport> = incident
         .components
         .iter()
@@ -258,6 +232,7 @@ fn counted_noun(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-pub(super) fn replay_footer(report: &ReplayReport) -> String {
+/// Returns how the scores were computed.
+pub(crate) fn replay_footer(report: &ReplayReport) -> String {
     format!("{} each, seed {}", counted_noun(report.trials, "trial"), report.seed)
 }

@@ -4,8 +4,9 @@
 //! escaped, in a property also `:` and `,`.
 
 use super::findings::{self, Finding, Level};
-use super::text::harmless_name;
-use super::{short, uri};
+use super::uri;
+use crate::prose::escape::harmless_name;
+use crate::render::text::render_short;
 use crate::report::Decision;
 use crate::report::{Problem, Report};
 
@@ -20,7 +21,7 @@ pub fn render_annotations(report: &Report) -> String {
     };
     let decision = decision.map_or("done", Decision::as_str);
     let title = escaped_property(&format!("blastwave: {decision}"));
-    let said = short::render_short(report);
+    let said = render_short(report);
     text.push_str(&format!("::{command} title={title}::{}\n", escaped_message(said.trim_end())));
     text
 }

@@ -1,19 +1,15 @@
-//! A ranking as sentences, as Markdown, and its matrix as CSV.
+//! Sentences about a ranking.
 
-use super::markdown::{MarkdownTable, folded_list};
-use crate::prose::escape::{markdown_code as code, markdown_prose as prose};
-use crate::prose::format;
+use super::format;
 use crate::report::RankReport;
 use crate::report::rank::{ImpactReport, OriginReport};
 use crate::report::{FailureMode, OriginKind};
 
-/// How many rows a table may have.
-const ROWS_MAX: usize = 20;
 /// How many names stand in a line.
 const NAMES_MAX: usize = 12;
 
 /// Returns the nouns for what breaks: singular and plural.
-pub(super) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
+pub(crate) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
     match report.by {
         OriginKind::Endpoint => ["endpoint", "endpoints"],
         OriginKind::Domain => ["failure domain", "failure domains"],
@@ -23,7 +19,7 @@ pub(super) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
 }
 
 /// The worst, in a sentence.
-pub(super) fn rank_headline(report: &RankReport, name: fn(&str) -> String) -> String {
+pub(crate) fn rank_headline(report: &RankReport, name: fn(&str) -> String) -> String {
     let [noun, nouns] = origin_nouns(report);
     // A topology without such origins is no error; the sentence says that there are none.
     let Some(worst) = report.origins.first() else {
@@ -57,7 +53,7 @@ fn services_clause(origin: &OriginReport) -> String {
 }
 
 /// By flow, what alone takes it down.
-pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Vec<[String; 2]> {
+pub(crate) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Vec<[String; 2]> {
     let of_flow = |flow: &crate::report::rank::RankFlow| {
         let points =
             report.origins.iter().filter(|origin| origin.single_point_of.contains(&flow.name));
@@ -68,7 +64,7 @@ pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Ve
 }
 
 /// How it was found out.
-pub(super) fn rank_footer(report: &RankReport) -> String {
+pub(crate) fn rank_footer(report: &RankReport) -> String {
     let [_, nouns] = origin_nouns(report);
     let shown = report.origins.len() as u64;
     let left_out = match report.left_out {
@@ -87,69 +83,31 @@ pub(super) fn rank_footer(report: &RankReport) -> String {
 }
 
 /// Says that fewer trials were run than asked for.
-pub(super) fn interruption_note(report: &RankReport) -> Option<String> {
+pub(crate) fn interruption_note(report: &RankReport) -> Option<String> {
     let trials = format::count(report.trials as f64);
     report.partial.then(|| format!("Interrupted: {trials} trials of each were run"))
 }
 
 /// A mean of things that are counted.
-pub(super) fn amount_text(value: f64) -> String {
+pub(crate) fn amount_text(value: f64) -> String {
     // Whole numbers stay whole: `3.00 services` would pretend to a measurement.
     if value == value.round() { format::count(value) } else { format::digits(value, 3) }
 }
 
 /// A mean with its worst trial, where that is another.
-pub(super) fn impact_text(of: &ImpactReport) -> String {
+pub(crate) fn impact_text(of: &ImpactReport) -> String {
     let mean = amount_text(of.mean);
     let worst = amount_text(of.worst);
     if mean == worst { mean } else { format!("{mean} (worst {worst})") }
 }
 
 /// The 95% interval of a mean.
-pub(super) fn interval_text(of: &ImpactReport, dash: &str) -> String {
+pub(crate) fn interval_text(of: &ImpactReport, dash: &str) -> String {
     // Trials that all agree leave no interval.
     if of.low == of.high {
         return "exact".to_owned();
     }
     format!("{}{dash}{}", amount_text(of.low), amount_text(of.high))
-}
-
-/// The ranking as a comment.
-pub fn rank_markdown(report: &RankReport) -> String {
-    let mut parts = Vec::new();
-    parts.extend(interruption_note(report).map(|interruption| format!("> ⚠️ **{interruption}**")));
-    parts.push(format!("**{}**", rank_headline(report, code)));
-    let has_orders = report.origins.iter().any(|origin| origin.orders_per_min.is_some());
-    let mut columns = vec![origin_nouns(report)[0], "flows", "other services"];
-    if has_orders {
-        columns.extend(["orders per minute", "95% interval"]);
-    }
-    let mut table = MarkdownTable::new(&columns, 1);
-    for origin in report.origins.iter().take(ROWS_MAX) {
-        // The mark stands beside the name, since colour is lost in a comment.
-        let mark = if origin.single_point_of.is_empty() { "" } else { "⚠️ " };
-        let mut cells = vec![
-            format!("{mark}{}", code(&origin.name)),
-            impact_text(&origin.flows),
-            impact_text(&origin.services),
-        ];
-        if let Some(orders) = &origin.orders_per_min {
-            cells.extend([impact_text(orders), interval_text(orders, "–")]);
-        }
-        table.rows.push(cells);
-    }
-    if !table.rows.is_empty() {
-        parts.push(table.render_table());
-    }
-    let points = single_points(report, code).into_iter();
-    let points = points.map(|[flow, names]| format!("{flow}: {names}")).collect();
-    parts.extend(folded_list("⚠️ Single points of failure", points));
-    let assumptions = report.assumptions.iter().map(|assumption| prose(assumption)).collect();
-    parts.extend(folded_list("Assumed", assumptions));
-    parts.push(format!("<sub>{}</sub>", prose(&rank_footer(report))));
-    let mut text = parts.join("\n\n");
-    text.push('\n');
-    text
 }
 
 #[cfg(test)]
@@ -159,8 +117,8 @@ mod tests {
     #[test]
     fn amounts_are_whole_where_they_can_be() {
         assert_eq!(amount_text(3.0), "3");
-        let toll = ImpactReport { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
-        assert_eq!(impact_text(&toll), "2");
-        assert_eq!(interval_text(&toll, "–"), "exact");
+        let impact = ImpactReport { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
+        assert_eq!(impact_text(&impact), "2");
+        assert_eq!(interval_text(&impact, "–"), "exact");
     }
 }

@@ -1,6 +1,6 @@
 //! A verdict on one line, for logs and chats.
 
-use super::text::harmless_name;
+use crate::prose::escape::harmless_name;
 use crate::prose::simulation::{self, Wording};
 use crate::report::Report;
 

@@ -3,13 +3,23 @@
 //! Written for GitHub's and GitLab's flavour. Names come from files that anybody may have written, so
 //! they stand in code, where they can neither mention people nor close a table.
 
-use super::text::ShareBar;
+mod drift;
+mod rank;
+mod replay;
+mod review;
+
+pub use drift::drift_markdown;
+pub use rank::rank_markdown;
+pub use replay::replay_markdown;
+pub use review::review_markdown;
+
 use crate::prose::escape::{
     markdown_code as code, markdown_marked as marked, markdown_prose as prose,
 };
 use crate::prose::explanation::Section;
 use crate::prose::simulation::{self, HIT, Wording};
 use crate::prose::{advice, comparison, diagnosis, differences, explanation, format};
+use crate::render::text::ShareBar;
 use crate::report::Decision;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Report,
