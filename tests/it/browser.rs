@@ -1,6 +1,6 @@
 //! The HTML pages in a real browser, opened from files. Where there is none, this says so and passes.
 
-use crate::support::program;
+use crate::support::{is_update, program};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -249,7 +249,7 @@ fn a_report_looks_as_it_did() {
         let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/it/files")
             .join(format!("cascade-{theme}.png"));
-        if std::env::var_os("UPDATE").is_some() {
+        if is_update() {
             write_png(&kept, width, height, &blocks);
         }
         let known = read_png(&kept);

@@ -4,6 +4,7 @@
 //! line stand in `break-CODE.txt`, one in a line. `UPDATE=1 cargo test --test it` writes what is said
 //! now into the `.stderr` files: read the difference before you commit it.
 
+use crate::support::{KeptFiles, assert_kept, kept_path};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -89,8 +90,7 @@ fn problems(name: &str, text: &str, sources: &mut Sources) -> Vec<Diagnostic> {
 
 #[test]
 fn every_broken_file_says_what_is_wrong() {
-    let update = std::env::var_os("UPDATE").is_some();
-    let mut wrong = Vec::new();
+    let mut kept = KeptFiles::default();
     for name in names() {
         let text = fs::read_to_string(folder().join(&name)).unwrap();
         let mut sources = Sources::default();
@@ -98,16 +98,9 @@ fn every_broken_file_says_what_is_wrong() {
         let said = render_diagnostics(&problems, &sources, DiagnosticStyle::Plain);
         let (_, code) = parts(&name);
         assert!(problems.iter().any(|p| p.code.as_str() == code), "{name} says:\n{said}");
-        let expected_path = folder().join(&name).with_extension("stderr");
-        if update {
-            fs::write(&expected_path, &said).unwrap();
-        }
-        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
-        if said != expected {
-            wrong.push(format!("{name} says:\n{said}\nbut was expected to say:\n{expected}"));
-        }
+        kept.compare(&folder().join(&name).with_extension("stderr"), &said);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    kept.assert_current();
 }
 
 #[test]
@@ -155,5 +148,5 @@ fn the_full_topology_gets_only_the_warnings_it_deserves() {
     let topology = full_topology(&mut sources);
     let warnings =
         render_diagnostics(&lint::lint_topology(&topology), &sources, DiagnosticStyle::Plain);
-    insta::assert_snapshot!("full-topology-warnings", warnings);
+    assert_kept(&kept_path("full-topology-warnings.txt"), &warnings);
 }

@@ -1,5 +1,6 @@
 //! Pictures: they can be read by any XML parser whatever things are called, and stay the same.
 
+use crate::support::assert_kept;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -572,14 +573,6 @@ fn the_pictures_of_the_readme_are_current() {
     ];
     for (name, svg) in drawn {
         let path = root().join(".github/pictures").join(name);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, &svg).unwrap();
-        }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            kept == svg,
-            "{name} is out of date: run `UPDATE=1 cargo test --test it pictures::`"
-        );
+        assert_kept(&path, &svg);
     }
 }

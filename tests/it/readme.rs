@@ -6,7 +6,7 @@
 //! `UPDATE=1 cargo test --test it readme` writes what is said now into the pages: read the difference
 //! before you commit it.
 
-use crate::support::program;
+use crate::support::{assert_kept, program};
 use std::fs;
 use std::path::Path;
 
@@ -92,21 +92,7 @@ fn is_true(file: &str) {
     copy(&root().join("topologies"), &place.path().join("topologies"));
     copy(&root().join("tests/it"), &place.path().join("tests/it"));
     let told = retold(&text, place.path());
-    if told == text {
-        return;
-    }
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(root().join(file), told).expect("the page can be written");
-        return;
-    }
-    let first = text.lines().zip(told.lines()).position(|(says, is)| says != is);
-    let first = first.unwrap_or_else(|| text.lines().count().min(told.lines().count()));
-    panic!(
-        "{file} is not true from line {} on: it says\n{}\nand this is so (UPDATE=1 writes it):\n{}",
-        first + 1,
-        excerpt(&text, first),
-        excerpt(&told, first)
-    );
+    assert_kept(&root().join(file), &told);
 }
 
 #[test]
@@ -136,10 +122,6 @@ fn check_yaml_blocks(page: &str) {
     }
     let least = if page == "README.md" { 2 } else { 0 };
     assert!(blocks >= least, "the README shows a topology and a change");
-}
-
-fn excerpt(text: &str, from: usize) -> String {
-    text.lines().skip(from).take(60).collect::<Vec<_>>().join("\n")
 }
 
 /// The README with what its commands print now.

@@ -1,9 +1,8 @@
 //! The reference of the book is generated: from the schemas, from the vocabulary of conditions, and from the
 //! help of every command. `UPDATE=1` writes it anew.
 
-use crate::support::program;
+use crate::support::{KeptFiles, program};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use blastwave::model::schema;
@@ -252,22 +251,15 @@ fn commands_page() -> String {
 #[test]
 fn the_reference_says_what_the_program_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/src");
-    let update = std::env::var_os("UPDATE").is_some();
+    let mut kept = KeptFiles::default();
     for (name, text) in [
         ("reference-keys.md", keys_page()),
         ("reference-conditions.md", conditions_page()),
         ("reference-commands.md", commands_page()),
     ] {
-        let path = folder.join(name);
-        if update {
-            fs::write(&path, &text).expect("it can be written");
-        }
-        let known = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            known == text,
-            "{name} is not what the program says: run this test with `UPDATE=1`"
-        );
+        kept.compare(&folder.join(name), &text);
     }
+    kept.assert_current();
 }
 
 #[test]

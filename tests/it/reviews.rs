@@ -1,6 +1,6 @@
 //! Reviews of incidents: whole, honest about every miss, and those that ship are current.
 
-use crate::support::program;
+use crate::support::{assert_kept, program};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,15 +35,7 @@ fn the_reviews_that_ship_are_current() {
         let folder = root().join("topologies/incidents").join(name);
         let copy = with_incident(&fs::read_to_string(folder.join("incident.yaml")).unwrap());
         let text = review(copy.path(), "review.md");
-        let kept = folder.join("review.md");
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&kept, &text).unwrap();
-        }
-        assert!(
-            fs::read_to_string(&kept).unwrap_or_default() == text,
-            "{} is out of date: run `UPDATE=1 cargo test --test it reviews::` and read the difference",
-            kept.display()
-        );
+        assert_kept(&folder.join("review.md"), &text);
     }
 }
 

@@ -6,6 +6,7 @@
 //! holds one option on each line. `UPDATE=1 cargo test --test it imports` writes what comes out now: read
 //! the difference before you commit it.
 
+use crate::support::KeptFiles;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -94,31 +95,16 @@ fn imported(trap: &str) -> (Option<String>, String) {
     (text.map(|text| text.replace(&here, "")), said.replace(&here, ""))
 }
 
-/// Compares with a file; or writes it, where that is wanted.
-fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
-    let expected = fs::read_to_string(path).unwrap_or_default();
-    if expected == found {
-        return;
-    }
-    if std::env::var_os("UPDATE").is_none() {
-        wrong.push(format!("{} should be:\n{expected}\nbut is:\n{found}", path.display()));
-    } else if found.is_empty() {
-        fs::remove_file(path).expect("it can be removed");
-    } else {
-        fs::write(path, found).expect("it can be written");
-    }
-}
-
 #[test]
 fn every_trap_is_passed_with_the_whole_topology_and_all_that_must_be_said() {
-    let mut wrong = Vec::new();
+    let mut kept = KeptFiles::default();
     for trap in names(&folder()) {
         let (topology, said) = imported(&trap);
         let at = |name: &str| folder().join(&trap).join(name);
-        compare(&at("expected.yaml"), &topology.unwrap_or_default(), &mut wrong);
-        compare(&at("expected.stderr"), &said, &mut wrong);
+        kept.compare(&at("expected.yaml"), &topology.unwrap_or_default());
+        kept.compare(&at("expected.stderr"), &said);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    kept.assert_current();
 }
 
 #[test]
