@@ -12,6 +12,7 @@ pub mod fluid;
 pub mod origins;
 pub mod outcome;
 pub(crate) mod parallel;
+mod pipeline;
 pub mod simd;
 pub mod sketch;
 pub mod tally;

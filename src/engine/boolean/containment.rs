@@ -5,8 +5,9 @@ use super::block::{BlockState, is_observed_in_parts};
 use super::call_pipeline::{CallObserver, NoObserver};
 use super::propagation_graph::transform;
 use super::random_source::{BlockDraws, RandomSource as _};
-use super::state_planes::{StatePlanes, failing_lanes};
+use super::state_planes::failing_lanes;
 use crate::compile::plan::Call;
+use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::Protection;
 
@@ -268,7 +269,7 @@ fn credit_enabler<B: Bits>(
 
 impl<B: Bits> CallObserver<B> for ContainmentObserver<B> {
     #[inline(always)]
-    fn observe_member(&mut self, bits: B, raw: &StatePlanes<B::V>) {
+    fn observe_member(&mut self, bits: B, raw: &StateSets<B::V>) {
         // Among several members the first failing one decides which protection is credited.
         self.slow = bits.or(self.slow, bits.without(raw.slow, self.entered));
         self.corrupt = bits.or(self.corrupt, bits.without(raw.corrupt, self.entered));
@@ -276,8 +277,8 @@ impl<B: Bits> CallObserver<B> for ContainmentObserver<B> {
     }
 
     #[inline(always)]
-    fn observe_step(&mut self, bits: B, guard: Protection, failing: B::V) {
+    fn observe_step(&mut self, bits: B, guard: Protection, state: &StateSets<B::V>) {
         self.has_acted[guard as usize] = true;
-        self.left[guard as usize] = bits.or(self.left[guard as usize], failing);
+        self.left[guard as usize] = bits.or(self.left[guard as usize], failing_lanes(bits, state));
     }
 }

@@ -1,9 +1,11 @@
 //! Eligibility of a plan for the Boolean engine: every share in every trial must be 0 or 1.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
-use crate::compile::plan::{Call, Fallback, Hit, NONE, Plan};
+use crate::compile::plan::{Call, Hit, NONE, Plan};
 use crate::engine::origins::{FailureMode, Origin};
+use crate::engine::pipeline::{self, CallContext, StateSets};
 
 /// Why a plan is not for the Boolean engine: some share of requests may be neither 0 nor 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,13 +44,7 @@ pub enum NotBoolean {
 }
 
 /// States that a node can be in, in any trial.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PossibleStates {
-    pub(super) slow: bool,
-    pub(super) down: bool,
-    pub(super) corrupt: bool,
-    pub(super) degraded: bool,
-}
+pub(super) type PossibleStates = StateSets<bool>;
 
 impl PossibleStates {
     fn union_with(self, other: Self) -> Self {
@@ -234,30 +230,76 @@ fn can_domain_fail(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -
 
 /// Returns the states that a call can cause at its caller.
 fn states_from_call(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> PossibleStates {
-    let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
-    let mut state = members.fold(PossibleStates::default(), PossibleStates::union_with);
-    state.degraded &= !call.soft;
-    if call.gives_up {
-        state = PossibleStates { down: state.down || state.slow, slow: false, ..state };
-    }
-    if call.validates {
-        state = PossibleStates { down: state.down || state.corrupt, corrupt: false, ..state };
-    }
-    let drops = call.buffer().is_some_and(|buffer| buffer.drops);
-    if state.down {
-        match call.fallback() {
-            Fallback::None => {}
-            Fallback::Static => state.degraded = true,
-            Fallback::Node(node) => {
-                let instead = possible[node as usize];
-                state.degraded = true;
-                state.corrupt |= instead.corrupt;
-                state.slow |= instead.slow && !call.has_deadline;
-            }
-        }
-    }
-    if call.soft || drops {
-        state.degraded |= state.down || state.corrupt;
-    }
+    let Ok(state) = pipeline::run_pipeline(&mut PossibleContext { plan, possible }, call);
     state
+}
+
+/// Sets of trials of which is known only whether they may hold any: what a step takes out of a set
+/// may be less than the whole, so the set is taken to stay.
+struct PossibleContext<'a> {
+    plan: &'a Plan,
+    possible: &'a [PossibleStates],
+}
+
+impl CallContext for PossibleContext<'_> {
+    type Set = bool;
+    type Error = Infallible;
+    type Losses = bool;
+
+    fn plan(&self) -> &Plan {
+        self.plan
+    }
+
+    fn none(&self) -> bool {
+        false
+    }
+
+    fn all(&self) -> bool {
+        true
+    }
+
+    fn and(&mut self, a: bool, b: bool) -> Result<bool, Infallible> {
+        Ok(a && b)
+    }
+
+    fn or(&mut self, a: bool, b: bool) -> Result<bool, Infallible> {
+        Ok(a || b)
+    }
+
+    fn without(&mut self, a: bool, _b: bool) -> Result<bool, Infallible> {
+        Ok(a)
+    }
+
+    fn node_state(&mut self, node: u32) -> Result<PossibleStates, Infallible> {
+        Ok(self.possible[node as usize])
+    }
+
+    fn node_failures(&mut self, node: u32) -> bool {
+        let state = self.possible[node as usize];
+        state.slow || state.down || state.corrupt
+    }
+
+    fn no_losses(&self, _members: usize) -> bool {
+        false
+    }
+
+    fn add_loss(&mut self, losses: &mut bool, lost: bool) {
+        *losses |= lost;
+    }
+
+    fn at_least(&mut self, losses: &bool, _count: u32) -> Result<bool, Infallible> {
+        Ok(*losses)
+    }
+
+    fn fallback_successes(&mut self, _dependency: u32, down: bool) -> Result<bool, Infallible> {
+        Ok(down)
+    }
+
+    fn propagating(
+        &mut self,
+        _dependency: u32,
+        _state: &PossibleStates,
+    ) -> Result<Option<bool>, Infallible> {
+        Ok(None)
+    }
 }

@@ -15,11 +15,12 @@ use super::random_source::BlockDraws;
 use super::sampled_block::{
     BrokenDependencies, SampledBlock, SampledTrial, contains_trial, single_lane,
 };
-use super::state_planes::{StatePlanes, apply_transform, pack_planes};
+use super::state_planes::{apply_transform, pack_planes};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 use crate::engine::draws::RoundKeys;
 use crate::engine::origins::{FailureMode, Impact, Moments, Origin};
+use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, LaneMask, SimdTask, array};
 
 /// Number of origins that are simulated together.
@@ -253,7 +254,7 @@ impl<const P: usize> OriginTargets<P> {
         let bits = source.bits;
         let [slow, down, corrupt] = forced;
         let planes: [B::V; P] =
-            pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
+            pack_planes(bits, StateSets { slow, down, corrupt, degraded: bits.none() });
         for (node, lanes) in &self.nodes {
             let lanes = bits.load(lanes);
             block_state.merge_planes(bits, *node, array(|plane| bits.and(planes[plane], lanes)));

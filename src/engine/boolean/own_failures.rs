@@ -3,8 +3,9 @@
 use super::block::BlockState;
 use super::lane_counter::LaneCounter;
 use super::random_source::BlockDraws;
-use super::state_planes::{StatePlanes, pack_planes};
+use super::state_planes::pack_planes;
 use crate::compile::plan::{Hit, NONE, Replica, Service};
+use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, array};
 
 /// Source of background failures.
@@ -83,7 +84,7 @@ impl<const P: usize> BlockState<'_, P> {
     /// Marks all nodes of a service as down.
     #[inline(always)]
     pub(super) fn mark_service_down<B: Bits>(&mut self, bits: B, service: u32, down: B::V) {
-        let planes = pack_planes(bits, StatePlanes { down, ..StatePlanes::all_ok(bits) });
+        let planes = pack_planes(bits, StateSets { down, ..StateSets::all_ok(bits.none()) });
         for node in self.plan.nodes_of(service) {
             self.merge_planes(bits, node, planes);
         }
@@ -111,7 +112,7 @@ impl<const P: usize> BlockState<'_, P> {
                 drawn
             },
         );
-        let planes = pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
+        let planes = pack_planes(bits, StateSets { slow, down, corrupt, degraded: bits.none() });
         match item.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(bits, node, planes),
             Hit::Service(service) => {

@@ -1,6 +1,7 @@
 //! States of a node in 512 lanes, as nested planes or as exclusive planes.
 
 use super::propagation_graph::transform;
+use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, array};
 
 /// Returns the index of the plane that holds the failing lanes.
@@ -8,37 +9,17 @@ pub(super) const fn failing_plane<const P: usize>() -> usize {
     if P == 4 { 2 } else { 0 }
 }
 
-/// State of a node or a call as four exclusive planes.
-#[derive(Clone, Copy)]
-pub(super) struct StatePlanes<V> {
-    pub(super) slow: V,
-    pub(super) down: V,
-    pub(super) corrupt: V,
-    pub(super) degraded: V,
-}
-
-impl<V: Copy> StatePlanes<V> {
-    #[inline(always)]
-    pub(super) fn all_ok<B: Bits<V = V>>(bits: B) -> Self {
-        let none = bits.none();
-        Self { slow: none, down: none, corrupt: none, degraded: none }
-    }
-}
-
 /// Packs exclusive planes into nested ones.
 #[inline(always)]
-pub(super) fn pack_planes<B: Bits, const P: usize>(
-    bits: B,
-    state_planes: StatePlanes<B::V>,
-) -> [B::V; P] {
-    let unanswered = bits.or(state_planes.slow, state_planes.down);
-    let failing = bits.or(unanswered, state_planes.corrupt);
-    let any = bits.or(failing, state_planes.degraded);
+pub(super) fn pack_planes<B: Bits, const P: usize>(bits: B, state: StateSets<B::V>) -> [B::V; P] {
+    let unanswered = bits.or(state.slow, state.down);
+    let failing = bits.or(unanswered, state.corrupt);
+    let any = bits.or(failing, state.degraded);
     match P {
         // With one plane nothing is ever degraded.
         1 => [failing; P],
         2 => array(|plane| if plane == 0 { failing } else { any }),
-        _ => array(|plane| [state_planes.slow, unanswered, failing, any][plane]),
+        _ => array(|plane| [state.slow, unanswered, failing, any][plane]),
     }
 }
 
@@ -47,14 +28,12 @@ pub(super) fn pack_planes<B: Bits, const P: usize>(
 pub(super) fn unpack_planes<B: Bits, const P: usize>(
     bits: B,
     planes: [B::V; P],
-) -> StatePlanes<B::V> {
-    let ok = StatePlanes::all_ok(bits);
+) -> StateSets<B::V> {
+    let ok = StateSets::all_ok(bits.none());
     match P {
-        1 => StatePlanes { down: planes[0], ..ok },
-        2 => {
-            StatePlanes { down: planes[0], degraded: bits.without(planes[P - 1], planes[0]), ..ok }
-        }
-        _ => StatePlanes {
+        1 => StateSets { down: planes[0], ..ok },
+        2 => StateSets { down: planes[0], degraded: bits.without(planes[P - 1], planes[0]), ..ok },
+        _ => StateSets {
             slow: planes[0],
             down: bits.without(planes[1 % P], planes[0]),
             corrupt: bits.without(planes[2 % P], planes[1 % P]),
@@ -101,6 +80,6 @@ pub(super) fn apply_transform<B: Bits, const P: usize>(
 
 /// Returns the lanes that are slow, down or corrupt.
 #[inline(always)]
-pub(super) fn failing_lanes<B: Bits>(bits: B, state_planes: &StatePlanes<B::V>) -> B::V {
-    bits.or(bits.or(state_planes.slow, state_planes.down), state_planes.corrupt)
+pub(super) fn failing_lanes<B: Bits>(bits: B, state: &StateSets<B::V>) -> B::V {
+    bits.or(bits.or(state.slow, state.down), state.corrupt)
 }

@@ -4,19 +4,11 @@ use super::Obstacle;
 use super::events::{EventVariables, ExactEvent, event_probability};
 use super::store::{Exhausted, Handle, Store};
 use crate::compile::Plan;
-use crate::compile::plan::{Call, Fallback, Hit, NONE};
+use crate::compile::plan::{Call, Hit, NONE};
 use crate::engine::boolean::CycleShape;
+use crate::engine::pipeline::{self, CallContext, StateSets};
 
-/// State of a node or a call as four functions, no two of which are true at once.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct NodeState {
-    pub(super) slow: Handle,
-    pub(super) down: Handle,
-    pub(super) corrupt: Handle,
-    pub(super) degraded: Handle,
-}
-
-/// The same state as nested functions: slow; slow or down; slow, down or corrupt; any of these or
+/// State of a node as nested functions: slow; slow or down; slow, down or corrupt; any of these or
 /// degraded.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct StateFunctions([Handle; 4]);
@@ -114,7 +106,7 @@ impl<'a> NodeFunctions<'a> {
         }
         for service in 0..self.plan.services.len() as u32 {
             let down = self.service_failures(service)?;
-            let planes = self.pack_planes(&NodeState { down, ..Self::ok_state() })?;
+            let planes = self.pack_planes(&StateSets { down, ..Self::ok_state() })?;
             for node in self.plan.nodes_of(service) {
                 self.merge_planes(node, planes)?;
             }
@@ -139,7 +131,7 @@ impl<'a> NodeFunctions<'a> {
             left = self.store.without(left, drawn)?;
         }
         let [down, slow, corrupt] = <[Handle; 3]>::try_from(modes).expect("three modes");
-        let planes = self.pack_planes(&NodeState { slow, down, corrupt, ..Self::ok_state() })?;
+        let planes = self.pack_planes(&StateSets { slow, down, corrupt, ..Self::ok_state() })?;
         match item.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(node, planes)?,
             Hit::Service(service) => {
@@ -180,26 +172,15 @@ impl<'a> NodeFunctions<'a> {
         self.store.or(down, too_few)
     }
 
-    fn ok_state() -> NodeState {
-        let no = Handle::FALSE;
-        NodeState { slow: no, down: no, corrupt: no, degraded: no }
+    fn ok_state() -> StateSets<Handle> {
+        StateSets::all_ok(Handle::FALSE)
     }
 
-    fn pack_planes(&mut self, node_state: &NodeState) -> Solved<StateFunctions> {
-        let unanswered = self.store.or(node_state.slow, node_state.down)?;
-        let failing = self.store.or(unanswered, node_state.corrupt)?;
-        let any = self.store.or(failing, node_state.degraded)?;
-        Ok(StateFunctions([node_state.slow, unanswered, failing, any]))
-    }
-
-    fn unpack_node(&mut self, node: u32) -> Solved<NodeState> {
-        let [slow, unanswered, failing, any] = self.nodes[node as usize].0;
-        Ok(NodeState {
-            down: self.store.without(unanswered, slow)?,
-            corrupt: self.store.without(failing, unanswered)?,
-            degraded: self.store.without(any, failing)?,
-            slow,
-        })
+    fn pack_planes(&mut self, state: &StateSets<Handle>) -> Solved<StateFunctions> {
+        let unanswered = self.store.or(state.slow, state.down)?;
+        let failing = self.store.or(unanswered, state.corrupt)?;
+        let any = self.store.or(failing, state.degraded)?;
+        Ok(StateFunctions([state.slow, unanswered, failing, any]))
     }
 
     /// Merges planes into those of a node.
@@ -304,122 +285,80 @@ impl<'a> NodeFunctions<'a> {
         Ok(new)
     }
 
-    /// Runs steps 0 to 8 of a call.
-    fn evaluate_call(&mut self, call: &Call) -> Solved<NodeState> {
+    /// Returns the state that a call adds to its caller.
+    fn evaluate_call(&mut self, call: &Call) -> Solved<StateSets<Handle>> {
         if call.probability <= 0.0 {
             return Ok(Self::ok_state());
         }
-        let mut item = if call.any_of {
-            self.evaluate_any_of(call)?
-        } else {
-            self.evaluate_member(call, self.plan.members_of(call)[0].node)?
-        };
-        let mut is_soft = call.soft;
-        if let Some(buffer) = call.buffer() {
-            // In a snapshot a failing dependency has been failing for no time at all.
-            let felt = if buffer.holds > 0.0 {
-                Handle::FALSE
-            } else if call.any_of {
-                self.pack_planes(&item)?.failing_where()
-            } else {
-                self.nodes[self.plan.members_of(call)[0].node as usize].failing_where()
-            };
-            item = self.restrict_to(&item, felt)?;
-            is_soft = buffer.drops;
-        }
-        self.apply_fallback(call, &mut item)?;
-        if is_soft {
-            let lost = self.store.or(item.down, item.corrupt)?;
-            item.degraded = self.store.or(item.degraded, lost)?;
-            (item.down, item.corrupt) = (Handle::FALSE, Handle::FALSE);
-        }
-        let reaches = self.event_function(ExactEvent::Reaches(call.dependency))?;
-        self.restrict_to(&item, reaches)
+        pipeline::run_pipeline(self, call)
+    }
+}
+
+impl CallContext for NodeFunctions<'_> {
+    type Set = Handle;
+    type Error = Exhausted;
+    type Losses = Vec<Handle>;
+
+    fn plan(&self) -> &Plan {
+        self.plan
     }
 
-    /// Returns a state restricted to where a function is true.
-    fn restrict_to(&mut self, node_state: &NodeState, when: Handle) -> Solved<NodeState> {
-        Ok(NodeState {
-            slow: self.store.and(node_state.slow, when)?,
-            down: self.store.and(node_state.down, when)?,
-            corrupt: self.store.and(node_state.corrupt, when)?,
-            degraded: self.store.and(node_state.degraded, when)?,
+    fn none(&self) -> Handle {
+        Handle::FALSE
+    }
+
+    fn all(&self) -> Handle {
+        Handle::TRUE
+    }
+
+    fn and(&mut self, a: Handle, b: Handle) -> Solved<Handle> {
+        self.store.and(a, b)
+    }
+
+    fn or(&mut self, a: Handle, b: Handle) -> Solved<Handle> {
+        self.store.or(a, b)
+    }
+
+    fn without(&mut self, a: Handle, b: Handle) -> Solved<Handle> {
+        self.store.without(a, b)
+    }
+
+    fn node_state(&mut self, node: u32) -> Solved<StateSets<Handle>> {
+        let [slow, unanswered, failing, any] = self.nodes[node as usize].0;
+        Ok(StateSets {
+            down: self.store.without(unanswered, slow)?,
+            corrupt: self.store.without(failing, unanswered)?,
+            degraded: self.store.without(any, failing)?,
+            slow,
         })
     }
 
-    /// Runs steps 0 to 4 for one member. Retries never change a share that is 0 or 1.
-    fn evaluate_member(&mut self, call: &Call, node: u32) -> Solved<NodeState> {
-        let mut unpack = self.unpack_node(node)?;
-        let no = Handle::FALSE;
-        if call.soft {
-            unpack.degraded = no;
-        }
-        if call.gives_up {
-            unpack.down = self.store.or(unpack.down, unpack.slow)?;
-            unpack.slow = no;
-        }
-        if call.validates {
-            unpack.down = self.store.or(unpack.down, unpack.corrupt)?;
-            unpack.corrupt = no;
-        }
-        if let Some(cache) = call.cache() {
-            let mut answers = constant(cache.hit_ratio >= 1.0);
-            if cache.ttl <= 0.0 {
-                // With a time to live of zero the first failure empties the cache.
-                let failing = self.nodes[node as usize].failing_where();
-                answers = self.store.without(answers, failing)?;
-            }
-            if cache.node != NONE {
-                let lost = self.nodes[cache.node as usize].failing_where();
-                answers = self.store.without(answers, lost)?;
-            }
-            unpack.slow = self.store.without(unpack.slow, answers)?;
-            unpack.down = self.store.without(unpack.down, answers)?;
-            if cache.keeps_out_corrupt() {
-                unpack.corrupt = self.store.without(unpack.corrupt, answers)?;
-            }
-        }
-        Ok(unpack)
+    fn node_failures(&mut self, node: u32) -> Handle {
+        self.nodes[node as usize].failing_where()
     }
 
-    /// Returns where fewer members are up than needed. They fail fast or not at all.
-    fn evaluate_any_of(&mut self, call: &Call) -> Solved<NodeState> {
-        let plan = self.plan;
-        let members = plan.members_of(call);
-        let mut lost = Vec::with_capacity(members.len());
-        for member in members {
-            lost.push(self.evaluate_member(call, member.node)?.down);
-        }
-        let down = self.store.at_least(members.len() - call.needs as usize + 1, &lost)?;
-        Ok(NodeState { down, ..Self::ok_state() })
+    fn no_losses(&self, members: usize) -> Vec<Handle> {
+        Vec::with_capacity(members)
     }
 
-    /// Runs step 6: the fallback answers where the call fails fast.
-    fn apply_fallback(&mut self, call: &Call, node_state: &mut NodeState) -> Solved<()> {
-        if call.fallback() == Fallback::None {
-            return Ok(());
-        }
-        let fails = self.event_function(ExactEvent::NoFallback(call.dependency))?;
-        let caught = self.store.without(node_state.down, fails)?;
-        node_state.down = self.store.without(node_state.down, caught)?;
-        let Fallback::Node(node) = call.fallback() else {
-            node_state.degraded = self.store.or(node_state.degraded, caught)?;
-            return Ok(());
-        };
-        let instead = self.unpack_node(node)?;
-        let fails = self.nodes[node as usize].failing_where();
-        let served = self.store.without(caught, fails)?;
-        node_state.degraded = self.store.or(node_state.degraded, served)?;
-        let corrupts = self.store.and(caught, instead.corrupt)?;
-        node_state.corrupt = self.store.or(node_state.corrupt, corrupts)?;
-        let fails_too = self.store.and(caught, instead.down)?;
-        node_state.down = self.store.or(node_state.down, fails_too)?;
-        let hangs = self.store.and(caught, instead.slow)?;
-        if call.has_deadline {
-            node_state.down = self.store.or(node_state.down, hangs)?;
-        } else {
-            node_state.slow = self.store.or(node_state.slow, hangs)?;
-        }
-        Ok(())
+    fn add_loss(&mut self, losses: &mut Vec<Handle>, lost: Handle) {
+        losses.push(lost);
+    }
+
+    fn at_least(&mut self, losses: &Vec<Handle>, count: u32) -> Solved<Handle> {
+        self.store.at_least(count as usize, losses)
+    }
+
+    fn fallback_successes(&mut self, dependency: u32, down: Handle) -> Solved<Handle> {
+        let fails = self.event_function(ExactEvent::NoFallback(dependency))?;
+        self.store.without(down, fails)
+    }
+
+    fn propagating(
+        &mut self,
+        dependency: u32,
+        _state: &StateSets<Handle>,
+    ) -> Solved<Option<Handle>> {
+        self.event_function(ExactEvent::Reaches(dependency)).map(Some)
     }
 }
