@@ -22,7 +22,7 @@ pub(super) struct ReportContext<'a> {
     pub(super) topology: &'a Topology,
     /// The change.
     pub(super) change: &'a Change,
-    /// Whether the break happens for certain, because it was asked for.
+    /// Whether the break happens with certainty, because it was asked for.
     pub(super) is_certain: bool,
     /// Of a single moment: for how long the break has lasted.
     pub(super) lasting: Seconds,

@@ -80,21 +80,21 @@ pub fn rank_origins(
         trials: if is_random { trials } else { trials.min(1) },
         progress,
     };
-    let mut tolls =
+    let mut impacts =
         if is_boolean { boolean::boolean_impacts(&work) } else { fluid::fluid_impacts(&work) };
     // After an interruption some origins may have had fewer trials.
-    let done = tolls.iter().map(|toll| toll.trials).min().unwrap_or(work.trials);
+    let done = impacts.iter().map(|impact| impact.trials).min().unwrap_or(work.trials);
     let is_partial = done < work.trials;
     // The one trial stands for as many as were asked for.
     let done = if is_random { done } else { done * trials };
     if !is_random {
-        tolls.iter_mut().for_each(|toll| toll.repeat_for(trials));
+        impacts.iter_mut().for_each(|impact| impact.repeat_for(trials));
     }
     let names =
         OriginNames { topology, plan: &plan, written: topology.declared_dependencies().collect() };
     let scale = ImpactScale { topology, is_random };
-    let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
-        .map(|(origin, toll)| (scale.origin_report(&names, *origin, toll), toll))
+    let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&impacts))
+        .map(|(origin, impact)| (scale.origin_report(&names, *origin, impact), impact))
         .collect();
     let worth = order_values(topology);
     let weight = |(item, impact): &(OriginReport, &Impact)| {
@@ -264,7 +264,7 @@ impl ImpactScale<'_> {
         &self,
         names: &OriginNames<'_>,
         origin: Origin,
-        toll: &Impact,
+        impact: &Impact,
     ) -> OriginReport {
         let topology = self.topology;
         let service = match origin {
@@ -288,11 +288,16 @@ impl ImpactScale<'_> {
             kind,
             team: service.and_then(|service| service.team.clone()),
             tier: service.and_then(|service| service.tier),
-            services: self.impact_report(&toll.services, toll.trials, 1.0, others),
-            flows: self.impact_report(&toll.flows, toll.trials, 1.0, topology.flows.len() as f64),
+            services: self.impact_report(&impact.services, impact.trials, 1.0, others),
+            flows: self.impact_report(
+                &impact.flows,
+                impact.trials,
+                1.0,
+                topology.flows.len() as f64,
+            ),
             orders_per_min: (rates.count() > 0)
-                .then(|| self.impact_report(&toll.orders, toll.trials, 60.0, per_min)),
-            single_point_of: single_point_of(topology, toll),
+                .then(|| self.impact_report(&impact.orders, impact.trials, 60.0, per_min)),
+            single_point_of: single_point_of(topology, impact),
         }
     }
 
@@ -332,12 +337,12 @@ fn nine_digits(figure: f64) -> f64 {
     format!("{figure:.8e}").parse().expect("a number as it was written")
 }
 
-fn single_point_of(topology: &Topology, toll: &Impact) -> Vec<String> {
-    let counts = toll.failed.iter().zip(&toll.baseline);
+fn single_point_of(topology: &Topology, impact: &Impact) -> Vec<String> {
+    let counts = impact.failed.iter().zip(&impact.baseline);
     let flows = topology.flows.iter().zip(counts);
     flows
         // A single point fails the flow in every trial in which it would have worked.
-        .filter(|(_, (failed, anyway))| **failed > 0 && *failed + *anyway == toll.trials)
+        .filter(|(_, (failed, anyway))| **failed > 0 && *failed + *anyway == impact.trials)
         .map(|(flow, _)| flow.name.clone())
         .collect()
 }
@@ -359,8 +364,11 @@ fn matrix_report(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> Ma
     MatrixReport {
         origins: reports.iter().map(|(report, _)| report.name.clone()).collect(),
         flows: topology.flows.iter().map(|flow| flow.name.clone()).collect(),
-        failed: reports.iter().map(|(_, toll)| shares(&toll.failed, toll.trials)).collect(),
-        degraded: reports.iter().map(|(_, toll)| shares(&toll.degraded, toll.trials)).collect(),
+        failed: reports.iter().map(|(_, impact)| shares(&impact.failed, impact.trials)).collect(),
+        degraded: reports
+            .iter()
+            .map(|(_, impact)| shares(&impact.degraded, impact.trials))
+            .collect(),
     }
 }
 

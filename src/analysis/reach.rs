@@ -2,7 +2,7 @@
 //!
 //! Failure travels from a dependency to its callers, load travels the other way, and flows and failure
 //! domains link what they share. So the links are followed in both directions: what is not linked to a
-//! target cannot be hit, in no trial and for certain. That is worth knowing, since trials alone can
+//! target cannot be hit, in any trial, with certainty. That is worth knowing, since trials alone can
 //! only tell that something is rare.
 
 use crate::model::change::TargetRef;

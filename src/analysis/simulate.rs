@@ -23,7 +23,7 @@ pub struct Settings {
     pub stop: Stop,
     /// Of single moments: for how long the break has lasted.
     pub lasting: Seconds,
-    /// Whether the break happens for certain, because it was asked for.
+    /// Whether the break happens with certainty, because it was asked for.
     pub is_certain: bool,
     /// Which engine; one that does not suit the question is refused by [`engine_obstacle`].
     pub engine: Choice,

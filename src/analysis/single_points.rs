@@ -10,7 +10,7 @@ use super::rank::{RankingRequest, rank_origins};
 use super::simulate::{Settings, Stop};
 use super::unknowns::dependencies_mut;
 
-/// Services and failure domains that fail some flow when they alone are wholly down, by name.
+/// Services and failure domains that fail some flow when they alone are completely down, by name.
 ///
 /// Nothing else is down for its own reasons, failure travels over every dependency it may travel
 /// over, and fallbacks that can work do.

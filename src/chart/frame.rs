@@ -138,7 +138,7 @@ pub(super) fn provenance_note(trials: u64, seed: u64) -> String {
 
 /// The share of trials from which on things are drawn.
 pub(super) fn threshold_note(cascade: &CascadeReport) -> String {
-    format::stated((cascade.threshold * 1000.0).round() / 1000.0)
+    format::stated_share((cascade.threshold * 1000.0).round() / 1000.0)
 }
 
 /// The services that are hit too seldom to be drawn, or never.

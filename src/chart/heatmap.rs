@@ -12,9 +12,9 @@ use crate::prose::format;
 use crate::report::RankReport;
 use crate::report::rank::OriginReport;
 
-/// At most so many rows: more cannot be read.
+/// Maximum number of rows: more cannot be read.
 const ROWS_MAX: usize = 20;
-/// At most so many columns.
+/// Maximum number of columns.
 const COLUMNS_MAX: usize = 12;
 /// How much room the cells of a row have in a column of text.
 const DOC_CELLS: f64 = 480.0;
@@ -70,15 +70,15 @@ pub fn draw_heatmap(rank: &RankReport, style: &ChartStyle<'_>) -> String {
             let at = Point { x: left + column as f64 * cell + 1.0, y };
             cell_at(&mut sheet, at, cell - 2.0, share);
         }
-        let (toll, _) = impact_figure(origin);
-        let length = if most > 0.0 { length_most * toll / most } else { 0.0 };
+        let (impact, _) = impact_figure(origin);
+        let length = if most > 0.0 { length_most * impact / most } else { 0.0 };
         let at = Point { x: bars, y: y + 5.0 };
         sheet.svg.draw_rect(at, (length, 15.0), 0.0, Some(Palette::Outline), None);
         let at = Point { x: bars + length + 6.0, y: middle };
         sheet.svg.draw_text(
             at,
             TextStyle::new(letters.small, Palette::Text),
-            &format::digits(toll, 3),
+            &format::digits(impact, 3),
         );
     }
     sheet.top = top + rows as f64 * 27.0 + 10.0;
@@ -137,13 +137,13 @@ fn heatmap_notes(rank: &RankReport) -> Vec<String> {
 
 /// Orders per minute where rates are known, else flows; and which of the two.
 fn impact_figure(origin: &OriginReport) -> (f64, bool) {
-    origin.orders_per_min.map_or((origin.flows.mean, false), |toll| (toll.mean, true))
+    origin.orders_per_min.map_or((origin.flows.mean, false), |impact| (impact.mean, true))
 }
 
 fn bar_scale(rank: &RankReport, rows: usize) -> (&'static str, f64) {
-    let tolls = rank.origins[..rows].iter().map(impact_figure);
+    let impacts = rank.origins[..rows].iter().map(impact_figure);
     let has_orders = rank.origins.first().is_some_and(|origin| impact_figure(origin).1);
-    let most = tolls.map(|toll| toll.0).fold(0.0, f64::max);
+    let most = impacts.map(|impact| impact.0).fold(0.0, f64::max);
     (if has_orders { "orders lost a minute" } else { "flows that fail" }, most)
 }
 

@@ -16,11 +16,11 @@ use crate::report::cascade::{BoxState, EdgeKind};
 use crate::report::{CascadeReport, ObservedReport, Report};
 use crate::report::{ComponentState, TimelineMode};
 
-/// At most so many boxes.
+/// Maximum number of boxes.
 pub const BOXES_MAX: usize = 60;
-/// At most so many links.
+/// Maximum number of links.
 pub const LINKS_MAX: usize = 100;
-/// At most so many bytes.
+/// Maximum number of bytes.
 pub const BYTES_MAX: usize = 20_000;
 
 const STRING: &str = "a string takes all text";

@@ -67,7 +67,7 @@ pub enum PageSize {
 }
 
 impl PageSize {
-    /// At most so many boxes fit.
+    /// Maximum number of boxes fit.
     pub fn boxes_max(self) -> usize {
         match self {
             Self::Doc => 25,

@@ -478,7 +478,7 @@ impl Chart {
         let (mut start, mut free) = (0.0, self.left);
         for stage in &course.stages {
             let x = self.x_of(start);
-            let text = format::stated(stage.exposure);
+            let text = format::stated_share(stage.exposure);
             let width = sheet.text_width(&text, letters.tiny, Weight::Bold);
             if x >= free && x + width < self.right_edge() + 40.0 {
                 sheet.svg.draw_line(

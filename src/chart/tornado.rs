@@ -17,7 +17,7 @@ use crate::report::explain::ProtectionReport;
 use crate::report::{Metric, Protection};
 use crate::sort::Arrange as _;
 
-/// At most so many bars.
+/// Maximum number of bars.
 const BARS_MAX: usize = 15;
 const ROW: f64 = 30.0;
 /// At least so far are marks of the scale from each other.

@@ -419,7 +419,7 @@ pub(crate) struct OutputArgs {
 /// Where to write, and what text looks like.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
-    /// Write to a file, wholly or not at all; `-` is standard output
+    /// Write to a file, completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<String>,
 
@@ -491,7 +491,7 @@ pub(crate) struct ValidateArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: ListFormat,
 
-    /// Write to a file, wholly or not at all; `-` is standard output
+    /// Write to a file, completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<String>,
 }
@@ -608,7 +608,7 @@ Examples:
   Comment on a pull request, and put what was found beside the lines of its files:
     blastwave check shop.yaml --change v4.yaml --format markdown -o comment.md
     blastwave check shop.yaml --change v4.yaml --format github
-  Fail a pipeline only where a limit is exceeded for certain:
+  Fail a pipeline only where a limit is exceeded with certainty:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --fail-on stop";
 
 const SIMULATE_EXAMPLES: &str = "\

@@ -1,4 +1,4 @@
-//! Where a result goes: to standard output, or to a file that is written wholly or not at all.
+//! Where a result goes: to standard output, or to a file that is written completely or not at all.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};

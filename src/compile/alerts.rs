@@ -6,16 +6,16 @@ use crate::model::change::{Detection, Watches};
 use crate::model::{Change, Share, defaults};
 
 /// Adds the alerts to a plan whose traffic is known.
-pub(super) fn add(plan: &mut Plan, change: &Change) {
+pub(super) fn add_alerts(plan: &mut Plan, change: &Change) {
     let detection = &change.detection.clone().unwrap_or_default();
     let watches = detection.watches.unwrap_or_default();
     let flows = plan.flows.iter().map(|flow| flow.rate).enumerate();
     let flows = flows.filter(|_| watches.flows);
     let mut alerts: Vec<Alert> =
         // Every flow has alerts of its own: the first of any starts the clock.
-        flows.flat_map(|(flow, rate)| of_flow(detection, flow as u32, rate)).collect();
+        flows.flat_map(|(flow, rate)| flow_alerts(detection, flow as u32, rate)).collect();
     let targets = (0..plan.targets.len()).filter(|_| watches.target);
-    alerts.extend(targets.filter_map(|target| of_target(plan, detection, watches, target)));
+    alerts.extend(targets.filter_map(|target| target_alert(plan, detection, watches, target)));
     if let Some(schedule) = &mut plan.schedule {
         schedule.alerts = alerts;
         schedule.failures = detection.failures.unwrap_or(defaults::FAILURES);
@@ -23,33 +23,40 @@ pub(super) fn add(plan: &mut Plan, change: &Change) {
 }
 
 /// An alert as soon as a share fails.
-fn at_once(of: AlertOf, detection: &Detection) -> Alert {
+fn alert_at_once(of: AlertOf, detection: &Detection) -> Alert {
     let threshold = detection.alert_threshold.map_or(defaults::ALERT_THRESHOLD, Share::get);
     Alert { of, threshold, failures: 0.0, rate: 0.0 }
 }
 
 /// An alert once so many requests have failed.
-fn by_count(of: AlertOf, detection: &Detection, rate: f64) -> Alert {
+fn alert_by_count(of: AlertOf, detection: &Detection, rate: f64) -> Alert {
     let threshold = detection.alert_threshold.map_or(0.0, Share::get);
     let failures = f64::from(detection.failures.unwrap_or(defaults::FAILURES));
     Alert { of, threshold, failures, rate }
 }
 
 /// Where neither a share nor a count is stated, either of them notices.
-fn of_flow(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
+fn flow_alerts(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
     let of = AlertOf::Flow(flow);
     // Without a rate no number of requests can be told, only a share.
     let is_counted = !rate.is_nan();
     match (detection.alert_threshold, detection.failures) {
-        (Some(_), None) => vec![at_once(of, detection)],
-        (_, Some(_)) if is_counted => vec![by_count(of, detection, rate)],
-        (None, None) if is_counted => vec![at_once(of, detection), by_count(of, detection, rate)],
-        _ => vec![at_once(of, detection)],
+        (Some(_), None) => vec![alert_at_once(of, detection)],
+        (_, Some(_)) if is_counted => vec![alert_by_count(of, detection, rate)],
+        (None, None) if is_counted => {
+            vec![alert_at_once(of, detection), alert_by_count(of, detection, rate)]
+        }
+        _ => vec![alert_at_once(of, detection)],
     }
 }
 
 /// Only what is asked for is watched at a target whose requests nobody can count.
-fn of_target(plan: &Plan, detection: &Detection, watches: Watches, target: usize) -> Option<Alert> {
+fn target_alert(
+    plan: &Plan,
+    detection: &Detection,
+    watches: Watches,
+    target: usize,
+) -> Option<Alert> {
     // A failure domain gets no requests whose failing could be watched.
     if let Hit::Domain(_) = plan.targets[target].hit {
         return None;
@@ -59,8 +66,8 @@ fn of_target(plan: &Plan, detection: &Detection, watches: Watches, target: usize
     let is_stated = detection.watches == Some(watches) || detection.failures.is_some();
     let goes_by_share = detection.alert_threshold.is_some() && detection.failures.is_none();
     match plan.target_rate(target) {
-        Some(rate) if !goes_by_share => Some(by_count(of, detection, rate)),
-        _ => is_stated.then(|| at_once(of, detection)),
+        Some(rate) if !goes_by_share => Some(alert_by_count(of, detection, rate)),
+        _ => is_stated.then(|| alert_at_once(of, detection)),
     }
 }
 

@@ -21,10 +21,10 @@ use crate::model::{Seconds, Share, Topology, defaults};
 const Z99: f64 = 2.326_347_874_040_840_8;
 
 /// A plan without any change: what may fail for its own reasons, and how failure travels.
-pub(super) fn compile(topology: &Topology) -> Plan {
-    let written = Written::collect(topology);
-    let components = order::components(&written.arcs(topology));
-    let mut place = vec![NONE; written.nodes.len()];
+pub(super) fn compile_topology(topology: &Topology) -> Plan {
+    let declared_nodes = DeclaredNodes::collect(topology);
+    let components = order::strongly_connected_components(&declared_nodes.arcs(topology));
+    let mut place = vec![NONE; declared_nodes.nodes.len()];
     for (position, node) in components.iter().flat_map(|component| &component.nodes).enumerate() {
         place[*node as usize] = position as u32;
     }
@@ -35,10 +35,10 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         groups: Vec::with_capacity(components.len()),
         calls: Vec::new(),
         members: Vec::new(),
-        dependencies: dependencies(topology),
+        dependencies: compile_dependencies(topology),
         services: Vec::new(),
         flows: Vec::new(),
-        domains: domains(topology),
+        domains: compile_domains(topology),
         domain_order: domain_order(topology),
         replicas: Vec::new(),
         outages: Vec::new(),
@@ -57,9 +57,9 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         has_background: false,
         has_delays: false,
     };
-    add_nodes(&mut plan, topology, &written, &components, &place);
-    add_services(&mut plan, topology, &written, &place);
-    add_flows(&mut plan, topology, &written, &place);
+    add_nodes(&mut plan, topology, &declared_nodes, &components, &place);
+    add_services(&mut plan, topology, &declared_nodes, &place);
+    add_flows(&mut plan, topology, &declared_nodes, &place);
     // Last, since a guard marks nodes that may come after its own.
     mark_waiting(&mut plan);
     add_refills(&mut plan, topology);
@@ -70,10 +70,10 @@ pub(super) fn compile(topology: &Topology) -> Plan {
 }
 
 /// The nodes of a topology in the order in which it lists them, with what each calls.
-struct Written {
+struct DeclaredNodes {
     /// The service of a node, or nothing for a flow.
     nodes: Vec<Option<u32>>,
-    /// For each node the numbers of its dependencies among all that are written.
+    /// For each node the numbers of its dependencies among all that are declared_nodes.
     calls: Vec<Vec<u32>>,
     /// The first node of each service: its plain one; its endpoints follow.
     first: Vec<u32>,
@@ -81,7 +81,7 @@ struct Written {
     flows: Vec<u32>,
 }
 
-impl Written {
+impl DeclaredNodes {
     fn collect(topology: &Topology) -> Self {
         let mut item =
             Self { nodes: Vec::new(), calls: Vec::new(), first: Vec::new(), flows: Vec::new() };
@@ -120,14 +120,14 @@ impl Written {
 
     /// Returns the nodes that each node refers to while it serves.
     fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
-        let written: Vec<&model::Dependency> = topology
+        let declared_nodes: Vec<&model::Dependency> = topology
             .declared_dependencies()
             .map(|(_, declared_dependency)| declared_dependency)
             .collect();
         let arcs_of = |calls: &Vec<u32>| {
             let serving = calls
                 .iter()
-                .map(|call| written[*call as usize])
+                .map(|call| declared_nodes[*call as usize])
                 // What is needed only to start takes no part in serving, so it makes no cycle
                 // either.
                 .filter(|call| call.phase == Phase::Serve);
@@ -144,7 +144,7 @@ impl Written {
     }
 }
 
-fn dependencies(topology: &Topology) -> Vec<Dependency> {
+fn compile_dependencies(topology: &Topology) -> Vec<Dependency> {
     // There are many, so their names are hashed piece by piece instead of being put together.
     let [propagation, fallback] = ["propagation", "fallback"].map(Key::of);
     let mut dependencies: Vec<Dependency> = topology
@@ -153,9 +153,9 @@ fn dependencies(topology: &Topology) -> Vec<Dependency> {
             // Load brings no failure to its caller, only requests to what it calls.
             propagation: if declared.is_load() { 0.0 } else { declared.propagation.get() },
             is_load: declared.kind == Some(CallKind::Load),
-            propagation_key: named(propagation, topology, caller, declared),
+            propagation_key: dependency_key(propagation, topology, caller, declared),
             works: declared.fallback.map_or(1.0, |fallback| fallback.works.get()),
-            works_key: named(fallback, topology, caller, declared),
+            works_key: dependency_key(fallback, topology, caller, declared),
             call: NONE,
             caller: NONE,
         })
@@ -165,7 +165,12 @@ fn dependencies(topology: &Topology) -> Vec<Dependency> {
 }
 
 /// Returns the key of a draw for a dependency: `CALLER>DEPENDENCY`, with `flow:` before a flow.
-fn named(key: Key, topology: &Topology, caller: Caller, declared: &model::Dependency) -> Key {
+fn dependency_key(
+    key: Key,
+    topology: &Topology,
+    caller: Caller,
+    declared: &model::Dependency,
+) -> Key {
     let of_node = |key: Key, node: NodeRef| {
         let service = topology.service(node.service);
         let key = key.followed_by(&service.name);
@@ -218,7 +223,7 @@ pub(super) fn unrepeated(seen: &mut BTreeMap<String, u32>, name: String) -> Stri
     if *count == 1 { name } else { format!("{name}#{count}") }
 }
 
-fn domains(topology: &Topology) -> Vec<Domain> {
+fn compile_domains(topology: &Topology) -> Vec<Domain> {
     let domain = |item: &model::Domain| Domain {
         within: item.within.map_or(NONE, |domain| domain.0),
         unavailability: unavailability(item.availability),
@@ -251,7 +256,7 @@ fn domain_order(topology: &Topology) -> Vec<u32> {
 fn add_nodes(
     plan: &mut Plan,
     topology: &Topology,
-    written: &Written,
+    declared_nodes: &DeclaredNodes,
     components: &[Component],
     place: &[u32],
 ) {
@@ -263,15 +268,15 @@ fn add_nodes(
         let first = plan.nodes.len() as u32;
         for node in &component.nodes {
             let first_call = plan.calls.len() as u32;
-            for dependency in &written.calls[*node as usize] {
+            for dependency in &declared_nodes.calls[*node as usize] {
                 let item = all[*dependency as usize];
                 // What is needed only to start is not called while serving.
                 if item.phase == Phase::Serve {
-                    add_call(plan, written, place, *dependency, item);
+                    add_call(plan, declared_nodes, place, *dependency, item);
                 }
             }
             plan.nodes.push(Node {
-                service: written.nodes[*node as usize].unwrap_or(NONE),
+                service: declared_nodes.nodes[*node as usize].unwrap_or(NONE),
                 calls: first_call..plan.calls.len() as u32,
                 group: group as u32,
                 has_timed_guard: false,
@@ -288,12 +293,12 @@ fn add_nodes(
 
 fn add_call(
     plan: &mut Plan,
-    written: &Written,
+    declared_nodes: &DeclaredNodes,
     place: &[u32],
     number: u32,
     item: &model::Dependency,
 ) {
-    let node = |node: NodeRef| place[written.node(node) as usize];
+    let node = |node: NodeRef| place[declared_nodes.node(node) as usize];
     let first = plan.members.len() as u32;
     let member = |on: &NodeRef| Member { node: node(*on), weight: 0.0, extra: false };
     plan.members.extend(item.on.iter().map(member));
@@ -375,9 +380,14 @@ fn mark_intra_cycle(plan: &mut Plan, group: Range<u32>) {
     }
 }
 
-fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
+fn add_services(
+    plan: &mut Plan,
+    topology: &Topology,
+    declared_nodes: &DeclaredNodes,
+    place: &[u32],
+) {
     for (index, service) in topology.services.iter().enumerate() {
-        let first = written.first[index];
+        let first = declared_nodes.first[index];
         let place_of = |offset: usize| place[first as usize + offset];
         let first_replica = plan.replicas.len() as u32;
         if let Some(replicas) = &service.replicas {
@@ -410,8 +420,8 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
             // Without a limit stated work may wait for ever, which is what a plain queue does.
             queue: longest_queue(service.queue.unwrap_or_default()),
             drops_expired: service.drop_expired,
-            crowding: crowding(service.queue.unwrap_or_default()),
-            latency: service.latency.map_or(Lognormal::default(), lognormal),
+            crowding: slowdown_when_full(service.queue.unwrap_or_default()),
+            latency: service.latency.map_or(Lognormal::default(), compile_latency),
             concurrency: service.concurrency.map_or(f64::INFINITY, f64::from),
             timeouts: [f64::INFINITY; 2],
             normal_hold: 0.0,
@@ -419,11 +429,11 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
             restart: service.recovery.restart.get(),
             warmup: service.recovery.warmup.get(),
             crashes: service.recovery.crashes,
-            start_needs: start_needs(index as u32, service, written, place),
+            start_needs: start_needs(index as u32, service, declared_nodes, place),
         });
-        observe(plan, place_of(0));
+        mark_observed(plan, place_of(0));
         for endpoint in 1..=service.endpoints.len() {
-            observe(plan, place_of(endpoint));
+            mark_observed(plan, place_of(endpoint));
         }
     }
 }
@@ -438,14 +448,14 @@ fn longest_queue(queue: Queue) -> f64 {
 }
 
 /// How many times longer a request takes when all threads are busy.
-fn crowding(queue: Queue) -> f64 {
+fn slowdown_when_full(queue: Queue) -> f64 {
     match queue {
         Queue::Threads { threads, cores } => f64::from(threads) / f64::from(cores),
         Queue::Unbounded | Queue::Refuses | Queue::Holds(_) => 1.0,
     }
 }
 
-fn lognormal(latency: model::Latency) -> Lognormal {
+fn compile_latency(latency: model::Latency) -> Lognormal {
     let (median, p99) = (latency.median.get(), latency.p99.get());
     // The 99th percentile of a lognormal is `median * exp(sigma * Z99)`, solved for sigma.
     Lognormal { median, sigma: libm::log(p99 / median) / Z99 }
@@ -455,7 +465,7 @@ fn lognormal(latency: model::Latency) -> Lognormal {
 fn start_needs(
     own: u32,
     service: &model::Service,
-    written: &Written,
+    declared_nodes: &DeclaredNodes,
     place: &[u32],
 ) -> Vec<StartNeed> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
@@ -469,7 +479,7 @@ fn start_needs(
             any_of: hard
                 .on
                 .iter()
-                .map(|on| (on.service.0, place[written.node(*on) as usize]))
+                .map(|on| (on.service.0, place[declared_nodes.node(*on) as usize]))
                 .collect(),
             needs: hard.needs,
             start_only: hard.phase == Phase::Start,
@@ -479,7 +489,7 @@ fn start_needs(
 
 /// Makes the calls of a node those at which its dependencies are observed, unless another node's
 /// are already: the plain node comes first, so a service's dependencies are observed there.
-fn observe(plan: &mut Plan, node: u32) {
+fn mark_observed(plan: &mut Plan, node: u32) {
     for call in plan.nodes[node as usize].calls.clone() {
         let dependency = &mut plan.dependencies[plan.calls[call as usize].dependency as usize];
         if dependency.call == NONE {
@@ -489,8 +499,8 @@ fn observe(plan: &mut Plan, node: u32) {
     }
 }
 
-fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
-    for (flow, node) in topology.flows.iter().zip(&written.flows) {
+fn add_flows(plan: &mut Plan, topology: &Topology, declared_nodes: &DeclaredNodes, place: &[u32]) {
+    for (flow, node) in topology.flows.iter().zip(&declared_nodes.flows) {
         let node = place[*node as usize];
         plan.flows.push(Flow {
             node,
@@ -510,7 +520,7 @@ fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u
             latency: Lognormal::default(),
             messages: Vec::new(),
         });
-        observe(plan, node);
+        mark_observed(plan, node);
     }
 }
 
@@ -600,7 +610,7 @@ mod tests {
             .chain(repeats)
             .map(|name| ["propagation", "fallback"].map(|what| Key::new(what, &name)))
             .collect();
-        let found: Vec<[Key; 2]> = dependencies(&topology)
+        let found: Vec<[Key; 2]> = compile_dependencies(&topology)
             .iter()
             .map(|dependency| [dependency.propagation_key, dependency.works_key])
             .collect();

@@ -95,21 +95,21 @@ pub enum InterventionKind {
 
 /// Adds what is done to a plan that has its targets. Where operators take the cause away, nothing
 /// is drawn for that.
-pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
+pub(super) fn add_interventions(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<ScheduledIntervention> =
-        change.actions.iter().flat_map(|action| scheduled(plan, action)).collect();
+        change.actions.iter().flat_map(|action| compile_action(plan, action)).collect();
     actions.extend(replaced_instances(plan, topology, change));
     // Equal times keep the order written.
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
     if change.actions.iter().any(Action::ends_cause) {
-        never_taken_back(schedule);
+        forget_own_recovery(schedule);
     }
     let owned = topology.services.iter().zip(0_u32..);
     let rules = owned
         .flat_map(|(owned, service)| owned.automations.iter().map(move |item| (service, item)));
     let rules: Vec<AutomationRule> =
-        rules.map(|(service, rule)| automation_rule(plan, service, rule)).collect();
+        rules.map(|(service, rule)| compile_automation(plan, service, rule)).collect();
     plan.interventions = Interventions { actions, automations: rules };
 }
 
@@ -146,16 +146,16 @@ fn replaced_instances(
     all
 }
 
-fn never_taken_back(schedule: &mut Schedule) {
+fn forget_own_recovery(schedule: &mut Schedule) {
     schedule.rollback_works = 0.0;
     schedule.rollback_worsens = 0.0;
     schedule.kill_switch = None;
 }
 
-fn scheduled(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
+fn compile_action(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
     let target = action.target.map(|target| target.0);
     let caller = action.caller.map_or(NONE, |caller| caller.0);
-    let intervention = intervention(plan, action.action, target, action.share);
+    let intervention = compile_intervention(plan, action.action, target, action.share);
     let intervention = Intervention { caller, drained: action.drained, ..intervention };
     let at = action.at.get();
     let begins = ScheduledIntervention { at, undoes: None, intervention: intervention.clone() };
@@ -168,13 +168,13 @@ fn scheduled(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
     std::iter::once(begins).chain(ends).collect()
 }
 
-fn automation_rule(plan: &Plan, service: u32, automation: &Automation) -> AutomationRule {
+fn compile_automation(plan: &Plan, service: u32, automation: &Automation) -> AutomationRule {
     AutomationRule {
         service,
         watches: automation.watches.0,
         failing: automation.failing.get(),
         lasting: automation.lasting.get(),
-        intervention: intervention(
+        intervention: compile_intervention(
             plan,
             automation.action,
             Some(automation.target.0),
@@ -186,7 +186,7 @@ fn automation_rule(plan: &Plan, service: u32, automation: &Automation) -> Automa
     }
 }
 
-fn intervention(
+fn compile_intervention(
     plan: &Plan,
     action: ActionKind,
     target: Option<u32>,

@@ -26,15 +26,15 @@ use crate::model::{Change, Seconds, Topology};
 /// # Complexity
 /// Linear in services, dependencies and replicas, apart from sorting.
 pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
-    let mut plan = graph::compile(topology);
-    scenario::add(&mut plan, topology, change, lasting);
+    let mut plan = graph::compile_topology(topology);
+    scenario::add_change(&mut plan, topology, change, lasting);
     // After the scenario: operators mend what its targets break.
-    interventions::add(&mut plan, topology, change);
-    traffic::weigh(&mut plan);
+    interventions::add_interventions(&mut plan, topology, change);
+    traffic::weigh_traffic(&mut plan);
     // After traffic: alerts count requests.
-    alerts::add(&mut plan, change);
+    alerts::add_alerts(&mut plan, change);
     // Last: waits depend on targets and on traffic.
-    waits::add(&mut plan, topology.unknown_pools);
+    waits::add_waiting(&mut plan, topology.unknown_pools);
     messages::add(&mut plan);
     plan
 }

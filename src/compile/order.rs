@@ -16,7 +16,7 @@ pub(super) struct Component {
 ///
 /// # Complexity
 /// Linear in nodes and arcs.
-pub(super) fn components(arcs: &[Vec<u32>]) -> Vec<Component> {
+pub(super) fn strongly_connected_components(arcs: &[Vec<u32>]) -> Vec<Component> {
     let mut graph = DiGraph::<(), ()>::with_capacity(arcs.len(), arcs.iter().map(Vec::len).sum());
     for _ in arcs {
         graph.add_node(());
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn order(arcs: &[Vec<u32>]) -> Vec<(Vec<u32>, bool)> {
-        components(arcs).into_iter().map(|c| (c.nodes, c.cyclic)).collect()
+        strongly_connected_components(arcs).into_iter().map(|c| (c.nodes, c.cyclic)).collect()
     }
 
     #[test]
@@ -101,6 +101,6 @@ mod tests {
     fn a_chain_of_a_million_does_not_overflow_the_stack() {
         let arcs: Vec<Vec<u32>> =
             (0..1_000_000).map(|n| if n < 999_999 { vec![n + 1] } else { vec![0] }).collect();
-        assert_eq!(components(&arcs).len(), 1);
+        assert_eq!(strongly_connected_components(&arcs).len(), 1);
     }
 }

@@ -2,13 +2,13 @@
 
 use super::key::Key;
 use super::plan::{OutageOf, OutageProcess};
-use super::scenario::lognormal;
+use super::scenario::compile_delay;
 use crate::model::change::Delay;
 use crate::model::outages::outage_rate;
 use crate::model::{Share, Topology, defaults};
 
 /// Returns the outages of failure domains, services and replicas, in the order of the topology.
-pub(super) fn processes(topology: &Topology) -> Vec<OutageProcess> {
+pub(super) fn outage_processes(topology: &Topology) -> Vec<OutageProcess> {
     let mut all = Vec::new();
     let mut add = |of, name: &str, availability: Option<Share>, mttr: Option<Delay>| {
         let repair = defaults::time_to_repair(mttr);
@@ -20,7 +20,7 @@ pub(super) fn processes(topology: &Topology) -> Vec<OutageProcess> {
             all.push(OutageProcess {
                 of,
                 rate,
-                length: lognormal(repair),
+                length: compile_delay(repair),
                 left_key: Key::new("outage-left", name),
                 gap_keys: numbered("outage-gap"),
                 length_keys: numbered("outage-length"),

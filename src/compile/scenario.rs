@@ -11,12 +11,12 @@ use crate::model::topology::ServiceId;
 use crate::model::{Change, Seconds, Topology, defaults};
 
 /// Adds a change to the plan of its topology.
-pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
+pub(super) fn add_change(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
     let mut repeats = BTreeMap::new();
     for item in &change.targets {
         // A service named twice has two targets with draws of their own.
         let name = unrepeated(&mut repeats, target_name(topology, item));
-        plan.targets.push(target(plan, item, &name));
+        plan.targets.push(compile_target(plan, item, &name));
     }
     // Services that break in the same mode draw it together, by the name of the first.
     if let Some(first) = change.mode_drawn_for() {
@@ -34,11 +34,11 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting
     }
     plan.lasting = lasting.get();
     plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
-    plan.schedule = (!change.is_moment()).then(|| schedule(change));
+    plan.schedule = (!change.is_moment()).then(|| compile_schedule(change));
     count_replicas(plan);
     number_gates(plan);
     if plan.schedule.is_some() {
-        plan.outages = outages::processes(topology);
+        plan.outages = outages::outage_processes(topology);
     }
 }
 
@@ -54,7 +54,7 @@ fn mode_keys(name: &str) -> [Key; 3] {
     ["mode-down", "mode-slow", "mode-corrupt"].map(|what| Key::new(what, name))
 }
 
-fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
+fn compile_target(plan: &Plan, target: &model::Target, name: &str) -> Target {
     let key = |what| Key::new(what, name);
     Target {
         hit: match target.on {
@@ -87,7 +87,7 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
         of_requests: target.severity_of == model::SeverityOf::Requests
             && matches!(target.on, TargetRef::Node(_)),
         severity_key: key("severity"),
-        onset: lognormal(target.onset),
+        onset: compile_delay(target.onset),
         onset_key: key("onset"),
         min_exposure: target.min_exposure.get(),
         replicas: 0,
@@ -98,7 +98,7 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
 
 fn own_stages(target: &model::Target, name: &str) -> Vec<Stage> {
     let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
-    stages.map(|(index, item)| stage(item, &format!("{name}/{index}"))).collect()
+    stages.map(|(index, item)| compile_stage(item, &format!("{name}/{index}"))).collect()
 }
 
 /// Lets exposures be whole numbers of replicas, unless they are shares of users.
@@ -139,11 +139,11 @@ fn mode_chances(modes: &Modes) -> [f64; 3] {
     chances
 }
 
-pub(super) fn lognormal(delay: model::Delay) -> Lognormal {
+pub(super) fn compile_delay(delay: model::Delay) -> Lognormal {
     Lognormal { median: delay.median.get(), sigma: delay.sigma() }
 }
 
-fn schedule(change: &Change) -> Schedule {
+fn compile_schedule(change: &Change) -> Schedule {
     // Without a rollout everything has the change at once.
     let everything = [model::Stage {
         exposure: crate::model::Share::ONE,
@@ -154,7 +154,7 @@ fn schedule(change: &Change) -> Schedule {
     let ids = |needs: &[ServiceId]| needs.iter().map(|service| service.0).collect::<Vec<_>>();
     let detection = change.detection.as_ref();
     let detected_by = |delay| Delay {
-        delay: lognormal(delay),
+        delay: compile_delay(delay),
         needs: detection.map_or_else(Vec::new, |detection| ids(&detection.depends_on)),
         factor: detection.map_or(2.0, |detection| detection.needs_factor),
     };
@@ -162,14 +162,14 @@ fn schedule(change: &Change) -> Schedule {
     let kill_switch = change.kill_switch.as_ref();
     Schedule {
         stages: (stages.iter().enumerate())
-            .map(|(index, item)| stage(item, &index.to_string()))
+            .map(|(index, item)| compile_stage(item, &index.to_string()))
             .collect(),
         alerts: Vec::new(),
         failures: 0,
         detection: detected_by(defaults::detection_delay(change)),
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
-            delay: lognormal(defaults::rollback_delay(change)),
+            delay: compile_delay(defaults::rollback_delay(change)),
             needs: rollback.map_or_else(Vec::new, |rollback| ids(&rollback.depends_on)),
             factor: rollback.map_or(2.0, |rollback| rollback.needs_factor),
         },
@@ -177,17 +177,17 @@ fn schedule(change: &Change) -> Schedule {
         rollback_takes: rollback.map_or(0.0, |rollback| rollback.takes.get()),
         rollback_worsens: rollback.map_or(0.0, |rollback| rollback.worsens.get()),
         kill_switch: kill_switch.map(|kill_switch| Delay {
-            delay: lognormal(kill_switch.delay),
+            delay: compile_delay(kill_switch.delay),
             needs: ids(&kill_switch.depends_on),
             factor: kill_switch.needs_factor,
         }),
         kill_switch_works: kill_switch.map_or(1.0, |kill_switch| kill_switch.works.get()),
-        repair: change.repair.map(lognormal),
+        repair: change.repair.map(compile_delay),
         horizon: change.horizon.get(),
     }
 }
 
-fn stage(stage: &model::Stage, name: &str) -> Stage {
+fn compile_stage(stage: &model::Stage, name: &str) -> Stage {
     Stage {
         exposure: stage.exposure.get(),
         bake: stage.bake.map_or(0.0, Seconds::get),

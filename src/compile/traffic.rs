@@ -23,8 +23,8 @@ enum From {
 }
 
 /// Fills in the weights of members and fallbacks and the traffic of nodes and services.
-pub(super) fn weigh(plan: &mut Plan) {
-    let arrivals = arrivals(plan);
+pub(super) fn weigh_traffic(plan: &mut Plan) {
+    let arrivals = all_arrivals(plan);
     let mut of_service: Vec<Vec<u32>> = vec![Vec::new(); plan.services.len()];
     for (index, arrival) in arrivals.iter().enumerate() {
         of_service[plan.nodes[arrival.node as usize].service as usize].push(index as u32);
@@ -53,11 +53,11 @@ pub(super) fn weigh(plan: &mut Plan) {
                 }
             }
         }
-        plan.services[service].traffic = total(&all, weight);
+        plan.services[service].traffic = total_traffic(&all, weight);
         let nodes: Vec<u32> = plan.nodes_of(service as u32).collect();
         for node in nodes {
             let own: Vec<Arrival> = all.iter().filter(|item| item.node == node).copied().collect();
-            plan.nodes[node as usize].traffic = total(&own, weight);
+            plan.nodes[node as usize].traffic = total_traffic(&own, weight);
         }
     }
 }
@@ -72,7 +72,7 @@ fn load_weight(arrivals: &[Arrival]) -> f64 {
 }
 
 /// The sum of what counts as normal: all that is not extra, or everything if all is.
-fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
+fn total_traffic(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
     let only_fallback = arrivals.iter().all(|arrival| arrival.extra);
     let counted = arrivals.iter().filter(|arrival| arrival.extra == only_fallback);
     let rate = match () {
@@ -86,12 +86,12 @@ fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traf
 }
 
 /// Lets the rates of the flows run down to everything they call.
-fn arrivals(plan: &Plan) -> Vec<Arrival> {
+fn all_arrivals(plan: &Plan) -> Vec<Arrival> {
     let mut volume: Vec<Option<f64>> = vec![None; plan.nodes.len()];
     let mut extra = vec![false; plan.nodes.len()];
     let mut into: Vec<Vec<u32>> = vec![Vec::new(); plan.nodes.len()];
     let mut arrivals: Vec<Arrival> = Vec::new();
-    let counts = counting(plan);
+    let counts = calling_nodes(plan);
     for flow in &plan.flows {
         volume[flow.node as usize] = (!flow.rate.is_nan()).then_some(flow.rate);
     }
@@ -148,7 +148,7 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
 
 /// Which nodes make calls at all: not the plain node of a service with endpoints that nothing
 /// refers to.
-fn counting(plan: &Plan) -> Vec<bool> {
+fn calling_nodes(plan: &Plan) -> Vec<bool> {
     let mut counts = vec![true; plan.nodes.len()];
     for service in &plan.services {
         counts[service.node as usize] = service.endpoints.is_empty();

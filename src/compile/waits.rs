@@ -8,7 +8,7 @@ use crate::model::defaults;
 use crate::model::topology::UnknownPools;
 
 /// Adds it to a plan that has its targets and its traffic.
-pub(super) fn add(plan: &mut Plan, unknown: UnknownPools) {
+pub(super) fn add_waiting(plan: &mut Plan, unknown: UnknownPools) {
     size_pools(plan, unknown);
     add_bulkheads(plan, unknown);
     plan.unknown_pools.sort_unstable();
@@ -183,7 +183,7 @@ fn has_delays(plan: &Plan) -> bool {
     plan.services.iter().any(waits)
         || !plan.bulkheads.is_empty()
         || plan.targets.iter().any(is_late)
-        || (may_hang(plan) && (cuts_attempts(plan) || somebody_gives_up_first(plan)))
+        || (may_hang(plan) && (cuts_attempts(plan) || may_give_up_first(plan)))
 }
 
 /// Whether some target may hang.
@@ -198,7 +198,7 @@ pub(crate) fn cuts_attempts(plan: &Plan) -> bool {
 
 /// Whether a caller, or a customer, may give up on a request while what it calls still waits for
 /// something that hangs.
-pub(crate) fn somebody_gives_up_first(plan: &Plan) -> bool {
+pub(crate) fn may_give_up_first(plan: &Plan) -> bool {
     let mut longest = vec![0.0_f64; plan.nodes.len()];
     let mut trips = false;
     for (index, node) in plan.nodes.iter().enumerate() {

@@ -21,7 +21,7 @@ pub struct Outcome {
     pub times: Vec<FailedTime>,
     /// By flow.
     pub flows: Vec<FlowOutcome>,
-    /// For dependencies at which something came in.
+    /// For dependencies that failure entered.
     pub dependencies: Vec<DependencyOutcome>,
     /// For services to which something unusual happened.
     pub anomalies: Vec<Anomaly>,
@@ -106,7 +106,7 @@ pub struct FlowOutcome {
 pub struct DependencyOutcome {
     /// Its number as written.
     pub dependency: u32,
-    /// In which trials failure came in.
+    /// Trials in which failure entered.
     pub tried: u64,
     /// In which it passed.
     pub passed: u64,

@@ -124,7 +124,7 @@ pub struct FlowTally {
 /// A dependency as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DependencyTally {
-    /// In how many trials failure came in.
+    /// Number of trials in which failure entered.
     pub tried: u64,
     /// In how many it passed.
     pub passed: u64,

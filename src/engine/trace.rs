@@ -21,7 +21,7 @@ pub struct TraceStep {
     pub exposure: f64,
     /// Events at `from`.
     pub events: Vec<Event>,
-    /// Units (as in [`super::outcome::Outcome::units`]) that are not wholly ok.
+    /// Units (as in [`super::outcome::Outcome::units`]) that are not completely ok.
     pub units: Vec<(u32, State)>,
     /// Services with more load than normal capacity allows: load and capacity as multiples of
     /// normal load, and the share lost to it.

@@ -21,7 +21,7 @@ pub struct Change {
     /// Sources that the author relied on.
     pub sources: Vec<ReliedOn>,
     /// The change failure rate: the chance that the change breaks at all; `None` = the default of
-    /// its kind. A break that was asked for (`--break`) happens for certain.
+    /// its kind. A break that was asked for (`--break`) happens with certainty.
     pub failure_probability: Option<Share>,
     /// The things changed; at least one.
     pub targets: Vec<Target>,
@@ -144,7 +144,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target that is wholly down at once, for certain.
+    /// A target that is completely down at once, with certainty.
     pub fn down_with_certainty(on: TargetRef, place: Place) -> Self {
         Self {
             on,
@@ -385,7 +385,7 @@ pub struct Rollback {
     pub needs_factor: f64,
     /// The chance that it works; default 100%.
     pub works: Share,
-    /// The chance that it leaves every broken target wholly down instead; default 0.
+    /// The chance that it leaves every broken target completely down instead; default 0.
     pub worsens: Share,
     /// How long it then takes until no instance has the change any more; exposure falls linearly.
     pub takes: Seconds,
@@ -418,7 +418,7 @@ impl Change {
         is_one_cause.then_some(first)
     }
 
-    /// A break that happens for certain, wholly, in a single moment.
+    /// A break that happens completely and with certainty, in a single moment.
     pub fn from_targets(name: impl Into<String>, targets: Vec<Target>) -> Self {
         Self {
             name: name.into(),

@@ -13,7 +13,8 @@ const LINES: usize = 8;
 
 /// Returns the headline: what helps most, and what all of it saves.
 pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> {
-    let mut said: Vec<String> = report.until.iter().map(|until| verdict(until, report)).collect();
+    let mut said: Vec<String> =
+        report.until.iter().map(|until| verdict_sentence(until, report)).collect();
     let Some(first) = report.together.first() else {
         said.push("Nothing that was tried saves anything that can be told from noise.".to_owned());
         return said;
@@ -36,7 +37,7 @@ pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> 
 }
 
 /// Returns the sentence on what turns the verdict.
-fn verdict(until: &UntilReport, report: &AdviseReport) -> String {
+fn verdict_sentence(until: &UntilReport, report: &AdviseReport) -> String {
     let policy = if until.policy.is_empty() {
         String::new()
     } else {
@@ -73,7 +74,8 @@ pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section>
     let noun =
         if report.metric == Metric::OrdersLost { "orders saved" } else { "failing share saved" };
     let per = if report.costs.is_some() { "per cost" } else { "per step" };
-    let lines = |all: &[AdviceReport]| all.iter().map(|item| line(item, report, wording)).collect();
+    let lines =
+        |all: &[AdviceReport]| all.iter().map(|item| advice_line(item, report, wording)).collect();
     let until = report.until.as_ref();
     let turning = Section {
         title: "To proceed".to_owned(),
@@ -148,7 +150,7 @@ pub(crate) fn footer(report: &AdviseReport) -> String {
     )
 }
 
-fn line(advice: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
+fn advice_line(advice: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let show = |value: f64| match report.metric {
         Metric::OrdersLost => format::digits(value, 3),
         // The minus stands before the percentage, which is formatted from a positive share.

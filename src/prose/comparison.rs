@@ -23,15 +23,15 @@ pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section
         let only = |name: &str, held: &[OnlyContained]| Section {
             title: format!("Only {name} contains"),
             remark: "as a share of simulations".to_owned(),
-            lines: held.iter().take(LINES).map(|held| contained(held, wording)).collect(),
+            lines: held.iter().take(LINES).map(|held| containment_text(held, wording)).collect(),
         };
         [
-            flows(pair, report, &format!("{a} {} {b}", wording.arrow), wording),
-            services(pair, &format!("{a} {} {b}", wording.arrow), wording),
+            flows_section(pair, report, &format!("{a} {} {b}", wording.arrow), wording),
+            services_section(pair, &format!("{a} {} {b}", wording.arrow), wording),
             only(&a, &pair.only_a_contains),
             only(&b, &pair.only_b_contains),
-            missing(&a, &pair.only_in_a, wording),
-            missing(&b, &pair.only_in_b, wording),
+            missing_section(&a, &pair.only_in_a, wording),
+            missing_section(&b, &pair.only_in_b, wording),
         ]
     });
     all.filter(|section| !section.lines.is_empty()).collect()
@@ -47,7 +47,12 @@ pub(crate) fn footer(report: &CompareReport) -> String {
     )
 }
 
-fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wording) -> Section {
+fn flows_section(
+    pair: &PairReport,
+    report: &CompareReport,
+    title: &str,
+    wording: &Wording,
+) -> Section {
     let failed = |side: &str, flow: &str| {
         // A flow that one side does not have has no figure there.
         let side = report.sides.iter().find(|item| item.name == side)?;
@@ -57,9 +62,9 @@ fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wordi
     let line = |flow: &FlowDifference| {
         let [a, b] = [&pair.a, &pair.b].map(|side| failed(side, &flow.name).unwrap_or_default());
         let lost = flow.orders_lost.map_or_else(String::new, |lost| {
-            format!("; orders lost {}", losses(&lost, [&pair.a, &pair.b], wording))
+            format!("; orders lost {}", losses_text(&lost, [&pair.a, &pair.b], wording))
         });
-        let by = points(&flow.failed);
+        let by = points_text(&flow.failed);
         format!(
             "{}: fails in {a} {} {b} of simulations ({by}){lost}",
             (wording.name)(&flow.name),
@@ -73,8 +78,8 @@ fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wordi
     }
 }
 
-/// `5,100 → 1,900 (-3,300 to -3,100); now loses more in 62% of worlds, planned in 3%`.
-fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String {
+/// `5,100 → 1,900 (-3,300 to -3,100); now loses more in 62% of simulations, planned in 3%`.
+fn losses_text(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String {
     let of = &lost.difference;
     let signed = |value: f64| {
         let sign = if value < 0.0 { "-" } else { "+" };
@@ -99,26 +104,26 @@ fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String 
 }
 
 /// A difference of probabilities in percentage points.
-fn points(of: &Difference) -> String {
+fn points_text(of: &Difference) -> String {
     if of.low == 0.0 && of.high == 0.0 {
         return "no difference".to_owned();
     }
     format!("{:+.2}, from {:+.2} to {:+.2}", of.value * 100.0, of.low * 100.0, of.high * 100.0)
 }
 
-fn services(pair: &PairReport, title: &str, wording: &Wording) -> Section {
+fn services_section(pair: &PairReport, title: &str, wording: &Wording) -> Section {
     // Thousands of services differ by chance; only a clear difference is worth a line.
     let clear = pair.services.iter().filter(|service| service.failed.is_clear()).take(LINES);
     Section {
         title: format!("Services that fail more or less often, {title}"),
         remark: "percentage points".to_owned(),
         lines: clear
-            .map(|clear| format!("{}: {}", (wording.name)(&clear.name), points(&clear.failed)))
+            .map(|clear| format!("{}: {}", (wording.name)(&clear.name), points_text(&clear.failed)))
             .collect(),
     }
 }
 
-pub(crate) fn contained(only_contained: &OnlyContained, wording: &Wording) -> String {
+pub(crate) fn containment_text(only_contained: &OnlyContained, wording: &Wording) -> String {
     let by: Vec<String> = only_contained
         .by
         .iter()
@@ -129,7 +134,7 @@ pub(crate) fn contained(only_contained: &OnlyContained, wording: &Wording) -> St
     format!("{call}: {}{other}", format::list(&by, "and", 4))
 }
 
-fn missing(name: &str, only: &[String], wording: &Wording) -> Section {
+fn missing_section(name: &str, only: &[String], wording: &Wording) -> Section {
     let names: Vec<String> = only.iter().map(|only| (wording.name)(only)).collect();
     Section {
         title: format!("Only {name} has"),

@@ -38,7 +38,7 @@ pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<Strin
 pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Section> {
     let seen = report.observed.len();
     let shown = report.candidates.iter().take(LINES);
-    let mut lines: Vec<String> = shown.map(|shown| candidate(shown, seen, wording)).collect();
+    let mut lines: Vec<String> = shown.map(|shown| candidate_text(shown, seen, wording)).collect();
     if report.candidates.len() > LINES {
         let rest: f64 =
             report.candidates[LINES..].iter().map(|candidate| candidate.posterior).sum();
@@ -54,7 +54,7 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
     let look = Section {
         title: "Look at this next".to_owned(),
         remark: "the most informative observations first".to_owned(),
-        lines: report.look_at.iter().map(|look_at| look(look_at, wording)).collect(),
+        lines: report.look_at.iter().map(|look_at| next_look_text(look_at, wording)).collect(),
     };
     let assumed = Section {
         title: "Assumed".to_owned(),
@@ -64,7 +64,7 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
     [broke, look, assumed].into_iter().filter(|item| !item.lines.is_empty()).collect()
 }
 
-fn candidate(candidate: &CandidateReport, seen: usize, wording: &Wording) -> String {
+fn candidate_text(candidate: &CandidateReport, seen: usize, wording: &Wording) -> String {
     let modes: Vec<String> = candidate
         .modes
         .iter()
@@ -101,7 +101,7 @@ fn candidate(candidate: &CandidateReport, seen: usize, wording: &Wording) -> Str
     )
 }
 
-fn look(look: &LookReport, wording: &Wording) -> String {
+fn next_look_text(look: &LookReport, wording: &Wording) -> String {
     let answers: Vec<String> = look
         .answers
         .iter()
@@ -153,11 +153,11 @@ pub(crate) fn score_sections(report: &DiagnosisScoreReport, wording: &Wording) -
     vec![Section {
         title: "The place of what set it off".to_owned(),
         remark: "ties count against it".to_owned(),
-        lines: report.incidents.iter().map(|incident| ranked(incident, wording)).collect(),
+        lines: report.incidents.iter().map(|incident| rank_text(incident, wording)).collect(),
     }]
 }
 
-fn ranked(ranked: &RankedReport, wording: &Wording) -> String {
+fn rank_text(ranked: &RankedReport, wording: &Wording) -> String {
     let place = match ranked.tied {
         0 => format!("place {}", ranked.rank),
         // Ties share their places, so a range is told.

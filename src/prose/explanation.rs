@@ -24,8 +24,9 @@ pub(crate) struct Section {
 
 /// The whole explanation, section by section.
 pub(crate) fn sections(report: &ExplainReport, wording: &Wording) -> Vec<Section> {
-    let flows = report.flows.iter().flat_map(|flow| of_flow(flow, wording));
-    let all = flows.chain([protections(report, wording), unknowns(report, wording)]);
+    let flows = report.flows.iter().flat_map(|flow| flow_sections(flow, wording));
+    let all =
+        flows.chain([protections_section(report, wording), unknowns_section(report, wording)]);
     all.filter(|section| !section.lines.is_empty()).collect()
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn footer(report: &ExplainReport) -> String {
     )
 }
 
-fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
+fn flow_sections(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
     let name = (wording.name)(&flow.unit.name);
     let mut sections = Vec::new();
     if let Some(reason) = &flow.no_cut_sets {
@@ -66,7 +67,7 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
         });
     }
     if let Some(cut_sets) = &flow.cut_sets {
-        sections.push(cuts(&name, cut_sets, wording));
+        sections.push(cut_sets_section(&name, cut_sets, wording));
     }
     sections.push(Section {
         title: format!("What matters most to {name}"),
@@ -74,8 +75,8 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
             "how much more likely it fails when this has failed than when it works{}",
             left_out(flow.importance_left_out, "part", "that failure came to")
         ),
-        lines: capped(
-            flow.importance.iter().map(|item| importance(item, wording)),
+        lines: first_lines(
+            flow.importance.iter().map(|item| importance_text(item, wording)),
             flow.importance.len(),
         ),
     });
@@ -88,18 +89,21 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
     sections.push(Section {
         title: format!("Paths by which failure reached {name}"),
         remark: remark.clone(),
-        lines: capped(through.iter().map(|through| path(through, wording)), through.len()),
+        lines: first_lines(
+            through.iter().map(|through| path_text(through, wording)),
+            through.len(),
+        ),
     });
     sections.push(Section {
         title: format!("Paths to {name} on which failure was contained"),
         remark,
-        lines: capped(held.iter().map(|held| path(held, wording)), held.len()),
+        lines: first_lines(held.iter().map(|held| path_text(held, wording)), held.len()),
     });
     sections
 }
 
 /// So many lines, and how many more there are.
-fn capped(lines: impl Iterator<Item = String>, count: usize) -> Vec<String> {
+fn first_lines(lines: impl Iterator<Item = String>, count: usize) -> Vec<String> {
     let mut shown: Vec<String> = lines.take(LINES).collect();
     if count > LINES {
         shown.push(format!("and {} more", format::count((count - LINES) as f64)));
@@ -116,7 +120,7 @@ fn left_out(number: u64, noun: &str, what: &str) -> String {
     format!("; not tried: the {} {what} least often", format::plural(number, noun))
 }
 
-fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
+fn cut_sets_section(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
     let mut remark = match of.complete_to_order {
         Some(order) => format!(
             // Larger sets exist perhaps, but were not searched for, which must not be read as
@@ -138,7 +142,8 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
     }
     let lines = of.sets.iter().enumerate().map(|(place, set)| {
         let joint = if place == 0 { "if" } else { "or" };
-        let events: Vec<String> = set.events.iter().map(|item| event(item, wording)).collect();
+        let events: Vec<String> =
+            set.events.iter().map(|item| cut_event_text(item, wording)).collect();
         let events = if events.is_empty() {
             "nothing more happens".to_owned()
         } else {
@@ -155,11 +160,11 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
         format!("{joint} {events}{chance}")
     });
     let count = usize::try_from(of.count).unwrap_or(usize::MAX);
-    Section { title: format!("{name} fails"), remark, lines: capped(lines, count) }
+    Section { title: format!("{name} fails"), remark, lines: first_lines(lines, count) }
 }
 
-fn event(cut_event: &CutEventReport, wording: &Wording) -> String {
-    let name = part(&cut_event.name, cut_event.call.as_ref(), wording);
+fn cut_event_text(cut_event: &CutEventReport, wording: &Wording) -> String {
+    let name = part_text(&cut_event.name, cut_event.call.as_ref(), wording);
     match (cut_event.kind, cut_event.mode) {
         (CutEventKind::Dependency, _) => format!("failure passes {name}"),
         (CutEventKind::Fallback, _) => format!("no fallback at {name}"),
@@ -171,15 +176,15 @@ fn event(cut_event: &CutEventReport, wording: &Wording) -> String {
 }
 
 /// A name; of a dependency both ends.
-fn part(name: &str, call: Option<&CallReport>, wording: &Wording) -> String {
+fn part_text(name: &str, call: Option<&CallReport>, wording: &Wording) -> String {
     match call {
         Some(call) => wording.call(&call.caller, &call.dependency),
         None => (wording.name)(name),
     }
 }
 
-fn importance(importance: &ImportanceReport, wording: &Wording) -> String {
-    let name = part(&importance.name, importance.call.as_ref(), wording);
+fn importance_text(importance: &ImportanceReport, wording: &Wording) -> String {
+    let name = part_text(&importance.name, importance.call.as_ref(), wording);
     let what = match importance.kind {
         PartKind::Dependency => "call ",
         PartKind::Fallback => "fallback of ",
@@ -197,22 +202,22 @@ fn importance(importance: &ImportanceReport, wording: &Wording) -> String {
         }
         _ => String::new(),
     };
-    let mut said = format!("{what}{name}: {}{interval}", signed(birnbaum.value));
+    let mut said = format!("{what}{name}: {}{interval}", signed_points(birnbaum.value));
     if let Some(share) = importance.criticality.filter(|share| *share >= NEGLIGIBLE) {
         // Rounding may bring it above 1.
         said.push_str(&format!("; the cause of {} of failures", format::percent(share.min(1.0))));
     }
     if let Some(worth) = importance.risk_achievement_worth.filter(|worth| *worth > 1.0) {
-        said.push_str(&format!("; {} times as likely when failed", format::rough(worth)));
+        said.push_str(&format!("; {} times as likely when failed", format::two_digits(worth)));
     }
     said
 }
 
-fn signed(share: f64) -> String {
+fn signed_points(share: f64) -> String {
     if share < 0.0 { format!("-{}", format::percent(-share)) } else { format::percent(share) }
 }
 
-fn path(path: &PathReport, wording: &Wording) -> String {
+fn path_text(path: &PathReport, wording: &Wording) -> String {
     let names: Vec<String> = path.through.iter().map(|name| (wording.name)(name)).collect();
     let way = names.join(&format!(" {} ", wording.arrow));
     let origin = match path.origin {
@@ -226,19 +231,19 @@ fn path(path: &PathReport, wording: &Wording) -> String {
     format!("{} {way}{origin}{held}", format::percent(path.share))
 }
 
-fn protections(report: &ExplainReport, wording: &Wording) -> Section {
-    let lines = report.containment.iter().map(|containment| protection(containment, wording));
+fn protections_section(report: &ExplainReport, wording: &Wording) -> Section {
+    let lines = report.containment.iter().map(|containment| protection_text(containment, wording));
     Section {
         title: "What protections did".to_owned(),
         remark: format!(
             "and what would be lost more without each, with the same draws{}",
             left_out(report.containment_left_out, "protection", "that contained failure")
         ),
-        lines: capped(lines, report.containment.len()),
+        lines: first_lines(lines, report.containment.len()),
     }
 }
 
-fn protection(protection: &ProtectionReport, wording: &Wording) -> String {
+fn protection_text(protection: &ProtectionReport, wording: &Wording) -> String {
     let call = wording.call(&protection.caller, &protection.dependency);
     let saved = protection.saved.map_or_else(String::new, |saved| {
         let low = saved.low.unwrap_or(saved.value);
@@ -249,11 +254,11 @@ fn protection(protection: &ProtectionReport, wording: &Wording) -> String {
         match (is_noise, protection.metric) {
             (true, _) => ", saved nothing that shows".to_owned(),
             (_, Metric::OrdersLost) => {
-                let [value, low, high] = [saved.value, low, high].map(format::rough);
+                let [value, low, high] = [saved.value, low, high].map(format::two_digits);
                 format!(", saved {value} orders on average ({low}{dash}{high})")
             }
             _ => {
-                let [value, low, high] = [saved.value, low, high].map(signed);
+                let [value, low, high] = [saved.value, low, high].map(signed_points);
                 format!(", saved {value} of requests ({low}{dash}{high})")
             }
         }
@@ -267,11 +272,12 @@ fn protection(protection: &ProtectionReport, wording: &Wording) -> String {
     )
 }
 
-fn unknowns(report: &ExplainReport, wording: &Wording) -> Section {
-    let lines = report.unknowns.iter().map(|item| super::simulation::unknown(item, wording));
+fn unknowns_section(report: &ExplainReport, wording: &Wording) -> Section {
+    let lines =
+        report.unknowns.iter().map(|item| super::simulation::unknown_sentence(item, wording));
     Section {
         title: "Measure this first".to_owned(),
         remark: "what is not stated and matters: the result at best and at worst".to_owned(),
-        lines: capped(lines, report.unknowns.len()),
+        lines: first_lines(lines, report.unknowns.len()),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn percent_of(share: f64) -> String {
 }
 
 /// A share as it was stated: `8%`, `12.5%`.
-pub(crate) fn stated(share: f64) -> String {
+pub(crate) fn stated_share(share: f64) -> String {
     percent_with(share, 6, Trim::Zeros)
 }
 
@@ -110,17 +110,17 @@ fn percent_with(share: f64, digits: usize, trim: Trim) -> String {
 
 /// A number of orders that is the mean of a distribution, with the digits its interval allows.
 pub(crate) fn mean(of: &Quantiles) -> String {
-    digits(of.mean, known(of))
+    digits(of.mean, mean_digits(of))
 }
 
 /// The interval of a mean, one digit finer than the mean itself.
 pub(crate) fn mean_interval(of: &Quantiles, dash: &str) -> String {
-    let end = |value: f64| digits(value, (known(of) + 1).min(4));
+    let end = |value: f64| digits(value, (mean_digits(of) + 1).min(4));
     format!("{}{dash}{}", end(of.mean_low), end(of.mean_high))
 }
 
 /// How many digits of a mean are worth saying: two at least, four at most.
-fn known(of: &Quantiles) -> usize {
+fn mean_digits(of: &Quantiles) -> usize {
     // As many digits of the mean as stand before the first digit of the width.
     let width = of.mean_high - of.mean_low;
     let known = if width > 0.0 { magnitude(of.mean) - magnitude(width) + 1 } else { 4 };
@@ -130,7 +130,7 @@ fn known(of: &Quantiles) -> usize {
 }
 
 /// A number to two digits: `14,000`, `61`, `0.42`.
-pub(crate) fn rough(value: f64) -> String {
+pub(crate) fn two_digits(value: f64) -> String {
     digits(value, 2)
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn rough(value: f64) -> String {
 pub(crate) fn quantile(value: f64, of: &Quantiles) -> String {
     // So near to the mean the two are compared by their last digits.
     let is_near = (value - of.mean).abs() <= 0.1 * of.mean;
-    if is_near { digits(value, known(of).min(3)) } else { rough(value) }
+    if is_near { digits(value, mean_digits(of).min(3)) } else { two_digits(value) }
 }
 
 /// A number to so many digits.
@@ -160,7 +160,7 @@ fn magnitude(value: f64) -> i32 {
 /// A number as it is: thousands separated, millions and billions in words, small ones to two digits.
 pub(crate) fn count(value: f64) -> String {
     let size = value.abs();
-    let named = |unit: f64, name: &str| format!("{} {name}", trimmed(value / unit, 2));
+    let named = |unit: f64, name: &str| format!("{} {name}", trimmed_number(value / unit, 2));
     match size {
         _ if !value.is_finite() => "any number".to_owned(),
         _ if size >= 1e15 => format!("{value:.1e}"),
@@ -169,15 +169,15 @@ pub(crate) fn count(value: f64) -> String {
         // Up to ten million, digits in groups are read as easily as words.
         _ if size >= 1e7 => named(1e6, "million"),
         _ if size >= 100.0 => group_digits(&format!("{value:.0}")),
-        _ if size >= 10.0 => trimmed(value, 0),
-        _ if size >= 1.0 => trimmed(value, 1),
-        _ if size >= 1e-4 => trimmed(value, decimals_for(size, 1) + 1),
+        _ if size >= 10.0 => trimmed_number(value, 0),
+        _ if size >= 1.0 => trimmed_number(value, 1),
+        _ if size >= 1e-4 => trimmed_number(value, decimals_for(size, 1) + 1),
         _ if size > 0.0 => format!("{value:.0e}"),
         _ => "0".to_owned(),
     }
 }
 
-fn trimmed(value: f64, digits: usize) -> String {
+fn trimmed_number(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     if !text.contains('.') {
         return text;
@@ -291,8 +291,8 @@ mod tests {
         for (share, text) in cases {
             assert_eq!(percent(share), text, "{share}");
         }
-        assert_eq!(stated(0.125), "12.5%");
-        assert_eq!(stated(0.29), "29%");
+        assert_eq!(stated_share(0.125), "12.5%");
+        assert_eq!(stated_share(0.29), "29%");
     }
 
     #[test]
@@ -337,8 +337,8 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(count(value), text, "{value}");
         }
-        assert_eq!(rough(14_321.0), "14,000");
-        assert_eq!(rough(0.0), "0");
+        assert_eq!(two_digits(14_321.0), "14,000");
+        assert_eq!(two_digits(0.0), "0");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Wording {
     }
 }
 
-/// Whether a verdict asks for caution only because something could not be told.
+/// Returns whether a verdict asks for caution only because something is undecided.
 pub(crate) fn is_open(verdict: &Verdict) -> bool {
     let fired = verdict.rules.iter().any(|rule| rule.outcome == RuleOutcome::Fired);
     verdict.decision == Decision::Caution && verdict.undecided && !fired
@@ -60,10 +60,10 @@ pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
     if report.targets.is_empty() {
         return match &report.files {
             Some(_) => "Nothing breaks, so nothing fails because of it.".to_owned(),
-            None => steady_state(report, wording),
+            None => steady_state_sentence(report, wording),
         };
     }
-    let cause = cause(report, wording);
+    let cause = cause_clause(report, wording);
     let Some(flow) = headline_flow(&report.flows) else {
         let failing =
             report.services.iter().filter(|service| service.caused.failed.p >= HIT).count();
@@ -71,47 +71,49 @@ pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
         return format!("{cause}, {failing} of {all} can fail; no flow is defined.");
     };
     if !is_hit(flow) {
-        return format!("{cause}, {}.", untouched(report, wording));
+        return format!("{cause}, {}.", untouched_sentence(report, wording));
     }
-    let mut sentences = vec![format!("{cause}, {}.", impact(flow, wording))];
-    sentences.extend(extent(flow));
-    sentences.extend(together(report, flow));
-    sentences.extend(others(report, flow, wording));
+    let mut sentences = vec![format!("{cause}, {}.", impact_sentence(flow, wording))];
+    sentences.extend(failing_extent(flow));
+    sentences.extend(total_sentence(report, flow));
+    sentences.extend(other_flows(report, flow, wording));
     sentences.join(" ")
 }
 
 /// Returns what the change does to a flow: the outage minutes that it loses, or without time how often
 /// it fails.
-fn impact(flow: &UnitReport, wording: &Wording) -> String {
+fn impact_sentence(flow: &UnitReport, wording: &Wording) -> String {
     let name = (wording.name)(&flow.name);
     // An average of nothing is not a loss.
     let lost = flow.orders_lost.as_ref().filter(|lost| lost.mean > 0.0);
     let Some(minutes) = flow.lost.as_ref().filter(|lost| lost.mean > 0.0) else {
-        let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
+        let costs =
+            lost.map_or_else(String::new, |lost| format!(" and loses {}", orders_text(lost)));
         let what = match flow.caused.failed.p {
             failed if failed <= 0.0 => {
-                format!("is degraded {}", frequency(&flow.caused.degraded))
+                format!("is degraded {}", frequency_text(&flow.caused.degraded))
             }
-            _ => format!("fails {}", frequency(&flow.caused.failed)),
+            _ => format!("fails {}", frequency_text(&flow.caused.failed)),
         };
         return format!("{name} {what}{costs}");
     };
     let budget = flow.budget.as_ref().map_or_else(String::new, |budget| {
         let window = flow.objective.as_ref().map_or(0.0, |objective| objective.window_s);
-        format!(", {} its {}error budget", times(budget.mean), window_name(window))
+        format!(", {} its {}error budget", ratio_text(budget.mean), window_name(window))
     });
-    let costs = lost
-        .map_or_else(String::new, |lost| format!(", and {} {}", format::mean(lost), noun(lost)));
-    format!("{name} loses {}{budget}{costs}", outage(minutes))
+    let costs = lost.map_or_else(String::new, |lost| {
+        format!(", and {} {}", format::mean(lost), order_noun(lost))
+    });
+    format!("{name} loses {}{budget}{costs}", outage_text(minutes))
 }
 
 /// Returns how far a flow fails where that is not said by what it loses.
-fn extent(flow: &UnitReport) -> Option<String> {
+fn failing_extent(flow: &UnitReport) -> Option<String> {
     let is_timed = flow.lost.as_ref().is_some_and(|lost| lost.mean > 0.0);
     let failing = format::percent(flow.failing_share);
     let how = match flow.caused.failed.p {
         failed if failed > 0.0 && is_timed => {
-            format!("It fails {}", frequency(&flow.caused.failed))
+            format!("It fails {}", frequency_text(&flow.caused.failed))
         }
         failed if failed <= 0.0 && flow.failing_share > 0.0 => {
             format!("At the worst moment {failing} of its requests fail")
@@ -119,7 +121,7 @@ fn extent(flow: &UnitReport) -> Option<String> {
         _ => String::new(),
     };
     let anyway = (flow.baseline.failed.p >= HIT)
-        .then(|| format!("{} anyway", frequency(&flow.baseline.failed)));
+        .then(|| format!("{} anyway", frequency_text(&flow.baseline.failed)));
     match (how.is_empty(), anyway) {
         (true, None) => None,
         (true, Some(anyway)) => Some(format!("It fails {anyway}.")),
@@ -129,7 +131,7 @@ fn extent(flow: &UnitReport) -> Option<String> {
 }
 
 /// Returns that no flow is hit, and how sure that is.
-fn untouched(report: &Report, wording: &Wording) -> String {
+fn untouched_sentence(report: &Report, wording: &Wording) -> String {
     let is_target = |name: &str| {
         report.targets.iter().any(|target| target.name.split('/').next() == Some(name))
     };
@@ -140,7 +142,7 @@ fn untouched(report: &Report, wording: &Wording) -> String {
     };
     let is_known = report.flows.iter().all(|flow| flow.caused.degraded.exact.is_some());
     let anyway = report.flows.iter().find(|flow| flow.baseline.failed.p >= HIT).map(|flow| {
-        let (name, often) = ((wording.name)(&flow.name), frequency(&flow.baseline.failed));
+        let (name, often) = ((wording.name)(&flow.name), frequency_text(&flow.baseline.failed));
         format!("; {name} fails {often} anyway")
     });
     let seen = if is_known || report.trials == 0 {
@@ -154,7 +156,7 @@ fn untouched(report: &Report, wording: &Wording) -> String {
 }
 
 /// Returns how a topology fares without any change: each flow against its objective.
-fn steady_state(report: &Report, wording: &Wording) -> String {
+fn steady_state_sentence(report: &Report, wording: &Wording) -> String {
     let share = |flow: &UnitReport| flow.failed.exact.unwrap_or(flow.failed.p);
     let allowed = |flow: &UnitReport| {
         flow.objective.as_ref().map_or(1.0, |objective| 1.0 - objective.availability)
@@ -173,7 +175,7 @@ fn steady_state(report: &Report, wording: &Wording) -> String {
     };
     let name = (wording.name)(&worst.name);
     let available = format::percent(1.0 - share(worst));
-    let objective = format::stated(1.0 - allowed(worst));
+    let objective = format::stated_share(1.0 - allowed(worst));
     let verb = if share(worst) > allowed(worst) { "misses" } else { "keeps" };
     // The worst is named already.
     let missed = flows.iter().skip(1).filter(|flow| share(flow) > allowed(flow)).count();
@@ -202,7 +204,7 @@ pub(crate) fn leading_failures(report: &Report, unit: &UnitReport) -> Failures {
 
 /// Returns how often a unit fails anyway, for a column of its own; empty where that is hardly ever, or
 /// where nothing is changed.
-pub(crate) fn anyway(report: &Report, unit: &UnitReport) -> String {
+pub(crate) fn baseline_cell(report: &Report, unit: &UnitReport) -> String {
     if report.targets.is_empty() || unit.baseline.failed.p < HIT {
         return String::new();
     }
@@ -210,9 +212,13 @@ pub(crate) fn anyway(report: &Report, unit: &UnitReport) -> String {
 }
 
 /// Returns the head of that column; empty where it would be empty.
-pub(crate) fn anyway_head(report: &Report) -> &'static str {
+pub(crate) fn baseline_head(report: &Report) -> &'static str {
     let units = report.flows.iter().chain(&report.services);
-    if units.into_iter().any(|unit| !anyway(report, unit).is_empty()) { "anyway" } else { "" }
+    if units.into_iter().any(|unit| !baseline_cell(report, unit).is_empty()) {
+        "anyway"
+    } else {
+        ""
+    }
 }
 
 /// Whether the change does anything to a flow.
@@ -242,7 +248,7 @@ fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
     Some(found)
 }
 
-fn frequency(estimate: &Interval) -> String {
+fn frequency_text(estimate: &Interval) -> String {
     // "In 100% of simulations" reads as if it were rounded.
     if estimate.exact.unwrap_or(estimate.p) >= 1.0 {
         return "in every simulation".to_owned();
@@ -251,30 +257,30 @@ fn frequency(estimate: &Interval) -> String {
 }
 
 /// Returns outage minutes: `12 outage minutes on average (1 in 20: 60 or more)`.
-fn outage(minutes: &Quantiles) -> String {
+fn outage_text(minutes: &Quantiles) -> String {
     let mean = format::mean(minutes);
     let noun = if mean == "1" { "outage minute" } else { "outage minutes" };
-    match tail(minutes) {
+    match tail_text(minutes) {
         Some(tail) => format!("{mean} {noun} on average ({tail})"),
         None => format!("{mean} {noun}"),
     }
 }
 
 /// Returns orders: `5,100 orders on average (1 in 20: 14,000 or more)`.
-fn orders(lost: &Quantiles) -> String {
-    let (mean, noun) = (format::mean(lost), noun(lost));
-    match tail(lost) {
+fn orders_text(lost: &Quantiles) -> String {
+    let (mean, noun) = (format::mean(lost), order_noun(lost));
+    match tail_text(lost) {
         Some(tail) => format!("{mean} {noun} on average ({tail})"),
         None => format!("{mean} {noun}"),
     }
 }
 
-fn noun(lost: &Quantiles) -> &'static str {
+fn order_noun(lost: &Quantiles) -> &'static str {
     if format::mean(lost) == "1" { "order" } else { "orders" }
 }
 
 /// Returns the first quantile that is more than the mean; `None` where all trials are alike.
-fn tail(of: &Quantiles) -> Option<String> {
+fn tail_text(of: &Quantiles) -> Option<String> {
     let tail = [("1 in 20", of.p95), ("1 in 100", of.p99), ("at worst", of.max)];
     // A quantile that is hardly above the mean would only repeat it.
     let (how_often, value) = tail.into_iter().find(|(_, value)| *value > of.mean * 1.05)?;
@@ -286,7 +292,7 @@ fn tail(of: &Quantiles) -> Option<String> {
 }
 
 /// Returns how much of something a share is: `9.3% of`, `12.6 times`.
-fn times(share: f64) -> String {
+fn ratio_text(share: f64) -> String {
     if share < 2.0 {
         format!("{} of", format::percent_of(share))
     } else {
@@ -308,7 +314,7 @@ fn window_name(seconds: f64) -> &'static str {
 }
 
 /// Returns which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
-fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
+fn other_flows(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
     let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));
     let named = |flows: Vec<&UnitReport>, of: fn(&UnitReport) -> &Interval| {
         let named = |flow: &&UnitReport| {
@@ -332,20 +338,20 @@ fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<Stri
 }
 
 /// Returns the loss of all flows together, where that is more than what the headline says already.
-fn together(report: &Report, headline: &UnitReport) -> Option<String> {
+fn total_sentence(report: &Report, headline: &UnitReport) -> Option<String> {
     let total = report.total.as_ref().filter(|total| total.orders_lost.mean > 0.0)?;
     let own = headline.orders_lost.as_ref().map_or(0.0, |lost| lost.mean);
     // Where the other flows lose so little that the figures look the same, they would only be repeated.
     let is_said = headline
         .orders_lost
         .as_ref()
-        .is_some_and(|orders_lost| orders(orders_lost) == orders(&total.orders_lost));
+        .is_some_and(|orders_lost| orders_text(orders_lost) == orders_text(&total.orders_lost));
     // More than rounding errors.
     (total.orders_lost.mean > own * (1.0 + 1e-9) && !is_said)
-        .then(|| format!("All flows together lose {}.", orders(&total.orders_lost)))
+        .then(|| format!("All flows together lose {}.", orders_text(&total.orders_lost)))
 }
 
-fn cause(report: &Report, wording: &Wording) -> String {
+fn cause_clause(report: &Report, wording: &Wording) -> String {
     let targets = &report.targets;
     // A break that is asked for is named by what breaks; a change by its own name.
     let is_certain = targets.iter().all(|target| target.probability >= 1.0);
@@ -353,7 +359,7 @@ fn cause(report: &Report, wording: &Wording) -> String {
         format!("{} breaks", (wording.name)(&report.change))
     } else {
         let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
-        let verb = verb(targets, targets.len() == 1);
+        let verb = break_verb(targets, targets.len() == 1);
         format!("{} {verb}", wording.names(&names, "and"))
     };
     match report.timeline.lasting_s {
@@ -365,7 +371,7 @@ fn cause(report: &Report, wording: &Wording) -> String {
 }
 
 /// Returns the verb for targets that all break in the same way.
-fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
+fn break_verb(targets: &[TargetReport], is_one: bool) -> &'static str {
     let mode_of = |target: &TargetReport| {
         let mut modes = target.modes.keys();
         let first = modes.next().copied();
@@ -379,19 +385,19 @@ fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
 }
 
 /// The same multiplied by the chance that the change breaks at all; nothing for a certain break.
-pub(crate) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> {
+pub(crate) fn per_rollout_sentence(report: &Report, wording: &Wording) -> Option<String> {
     let probability = report.failure_probability;
     // A certain break is no rollout, and multiplying by 1 would repeat the figures.
     if probability >= 1.0 {
         return None;
     }
-    let often = format!("The change breaks in {} of rollouts", format::stated(probability));
+    let often = format!("The change breaks in {} of rollouts", format::stated_share(probability));
     let flow = headline_flow(&report.flows).filter(|flow| is_hit(flow));
     let figures = flow.and_then(|flow| {
         let of = flow.per_rollout.as_ref()?;
         let lost = report.total.as_ref().map(|total| total.per_rollout.mean);
         let lost = lost.filter(|lost| *lost > 0.0).map_or_else(String::new, |lost| {
-            let rough = format::rough(lost);
+            let rough = format::two_digits(lost);
             let (noun, is) = if rough == "1" { ("order", "is") } else { ("orders", "are") };
             format!(" and {rough} {noun} {is} lost on average")
         });
@@ -438,7 +444,7 @@ pub(crate) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, S
 }
 
 /// Which services the changed files belong to.
-pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
+pub(crate) fn files_sentence(report: &Report, wording: &Wording) -> Option<String> {
     let files = report.files.as_ref()?;
     let all = format::plural(files.files as usize, "changed file");
     let mut parts: Vec<String> = files
@@ -477,36 +483,38 @@ pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
 }
 
 /// Returns that fewer trials were run than asked for; a verdict says so itself.
-pub(crate) fn interruption(report: &Report) -> Option<String> {
+pub(crate) fn interruption_note(report: &Report) -> Option<String> {
     if report.verdict.is_some() {
         return None;
     }
-    report.partial.then(|| format!("Interrupted: these are the first {} only.", trials(report)))
+    report
+        .partial
+        .then(|| format!("Interrupted: these are the first {} only.", trials_text(report)))
 }
 
-fn trials(report: &Report) -> String {
+fn trials_text(report: &Report) -> String {
     format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial")
 }
 
 /// A dependency at which something was contained, strongest guard first.
-pub(crate) struct Held<'a> {
+pub(crate) struct ContainedCall<'a> {
     pub(crate) at: &'a DependencyReport,
     /// `fallback contained 56%, retry 5%`.
     pub(crate) guards: String,
 }
 
 /// Where failure was contained, most first.
-pub(crate) fn held(report: &Report) -> Vec<Held<'_>> {
+pub(crate) fn contained_calls(report: &Report) -> Vec<ContainedCall<'_>> {
     let strongest =
         |dependency: &DependencyReport| dependency.contained.values().copied().fold(0.0, f64::max);
     let mut at: Vec<&DependencyReport> =
         report.dependencies.iter().filter(|dependency| strongest(dependency) > 0.0).collect();
     // The order as written decides between equals.
     at.arrange_by(|a, b| strongest(b).total_cmp(&strongest(a)));
-    at.into_iter().map(|at| Held { at, guards: guards(at) }).collect()
+    at.into_iter().map(|at| ContainedCall { at, guards: guards_text(at) }).collect()
 }
 
-fn guards(at: &DependencyReport) -> String {
+fn guards_text(at: &DependencyReport) -> String {
     let mut guards: Vec<(&str, f64)> = at
         .contained
         .iter()
@@ -521,7 +529,7 @@ fn guards(at: &DependencyReport) -> String {
 }
 
 /// Where failure passed and nothing held it, most often first.
-pub(crate) fn unheld(report: &Report) -> Vec<&DependencyReport> {
+pub(crate) fn uncontained_calls(report: &Report) -> Vec<&DependencyReport> {
     let mut at: Vec<&DependencyReport> = report
         .dependencies
         .iter()
@@ -532,7 +540,7 @@ pub(crate) fn unheld(report: &Report) -> Vec<&DependencyReport> {
 }
 
 /// The unknowns that would show in a rounded figure.
-pub(crate) fn unknowns(report: &Report) -> Vec<&Unknown> {
+pub(crate) fn relevant_unknowns(report: &Report) -> Vec<&Unknown> {
     // Judged against the worst, so that an unknown which changes a rounded figure by nothing is
     // left out.
     let matters = |item: &&Unknown| item.worst - item.best > item.worst * HIT;
@@ -540,7 +548,7 @@ pub(crate) fn unknowns(report: &Report) -> Vec<&Unknown> {
 }
 
 /// `cart → search has no stated timeout: 120 to 5,100 orders lost on average`.
-pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
+pub(crate) fn unknown_sentence(of: &Unknown, wording: &Wording) -> String {
     let subject = if of.dependency.is_empty() {
         (wording.name)(&of.caller)
     } else {
@@ -569,7 +577,7 @@ pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
 }
 
 /// Who noticed, most often first: `an alert 71%, a gate 25%`.
-pub(crate) fn noticed(course: &TimelineReport) -> Option<String> {
+pub(crate) fn detection_shares(course: &TimelineReport) -> Option<String> {
     let mut by: Vec<(&str, f64)> =
         course.detected_by.iter().map(|(who, share)| (terms::detector(*who), *share)).collect();
     by.arrange_by(|a, b| b.1.total_cmp(&a.1));
@@ -585,12 +593,12 @@ pub(crate) fn noticed(course: &TimelineReport) -> Option<String> {
 }
 
 /// The rollout as it was simulated: `canary: 1% for 10 min → 25% for 20 min → 100%`.
-pub(crate) fn rollout(course: &TimelineReport, wording: &Wording) -> Option<String> {
+pub(crate) fn rollout_text(course: &TimelineReport, wording: &Wording) -> Option<String> {
     let stages: Vec<String> = course
         .stages
         .iter()
         .map(|stage| {
-            let exposure = format::stated(stage.exposure);
+            let exposure = format::stated_share(stage.exposure);
             match stage.bake_s {
                 Some(bake) => format!("{exposure} for {}", format::duration(bake)),
                 None => exposure,
@@ -614,7 +622,7 @@ pub(crate) fn rollout(course: &TimelineReport, wording: &Wording) -> Option<Stri
 }
 
 /// How many of the lost orders went wrong unnoticed, and what all of them are worth.
-pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
+pub(crate) fn losses_in_words(report: &Report, wording: &Wording) -> Vec<String> {
     let Some(total) = &report.total else { return Vec::new() };
     let wrong = report.flows.iter().filter_map(|flow| flow.wrong_orders.as_ref());
     let wrong: f64 = wrong.map(|wrong| wrong.mean).sum();
@@ -622,15 +630,15 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
     if wrong > 0.0 {
         // Both are estimates, so the quotient may be slightly above 1.
         let share = format::percent((wrong / total.orders_lost.mean).min(1.0));
-        parts.push(format!("{share} of them ({}) went wrong unnoticed", format::rough(wrong)));
+        parts.push(format!("{share} of them ({}) went wrong unnoticed", format::two_digits(wrong)));
     }
     let money = total.money_lost.iter().filter(|money| money.mean > 0.0).take(3);
     parts.extend(money.map(|money| {
-        let mean = format::rough(money.mean);
+        let mean = format::two_digits(money.mean);
         let currency = (wording.name)(&money.currency);
         // A tail that is hardly above the mean would only repeat it.
         let tail = money.p95.filter(|p95| *p95 > money.mean * 1.05);
-        let tail = tail.map(|p95| format!(" (1 in 20: {} or more)", format::rough(p95)));
+        let tail = tail.map(|p95| format!(" (1 in 20: {} or more)", format::two_digits(p95)));
         let tail = tail.unwrap_or_default();
         format!("worth {mean} {currency} on average{tail}")
     }));
@@ -639,7 +647,7 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
 
 /// A trial in one sentence: `payments hangs; noticed after 16 min with 25% rolled out; last loss
 /// after 1 h 40 min: 390 orders lost`.
-pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
+pub(crate) fn trial_sentence(trial: &TrialTrace, wording: &Wording) -> String {
     let causes: Vec<String> = trial.causes.iter().map(|cause| (wording.name)(cause)).collect();
     let first = trial
         .steps
@@ -671,7 +679,7 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
         // From the end, since losses may stop and begin again.
         .find(|step| step.orders_lost.is_some_and(|orders_lost| orders_lost > 0.0));
     let until = losing.map(|step| format!("losses until {}", format::duration(step.until_s)));
-    let lost = trial.orders_lost.map(|lost| format!("{} orders lost", format::rough(lost)));
+    let lost = trial.orders_lost.map(|lost| format!("{} orders lost", format::two_digits(lost)));
     let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -680,10 +688,10 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
 pub(crate) fn footer(report: &Report) -> String {
     let Report { seed, engine, tool_version, thresholds, .. } = report;
     let (failed, degraded) =
-        (format::stated(thresholds.failed), format::stated(thresholds.degraded));
+        (format::stated_share(thresholds.failed), format::stated_share(thresholds.degraded));
     format!(
         "{}, seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
          {failed} of requests or more; degraded: {degraded}.",
-        trials(report)
+        trials_text(report)
     )
 }

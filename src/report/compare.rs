@@ -52,7 +52,7 @@ pub struct SideReport {
     pub single_points: Vec<SinglePoint>,
 }
 
-/// A service or failure domain that fails flows when it alone is wholly down.
+/// A service or failure domain that fails flows when it alone is completely down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

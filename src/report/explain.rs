@@ -118,7 +118,7 @@ pub struct CutSetsReport {
     pub simplified: Option<String>,
 }
 
-/// How many cut sets have so many events.
+/// Number of cut sets with this number of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

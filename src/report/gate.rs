@@ -1,4 +1,4 @@
-//! Whether to ship, and what the answer stands on: rules, figures, the test, the baseline.
+//! Whether to ship, and what the answer is based on: rules, figures, the test, the baseline.
 
 use serde::{Deserialize, Serialize};
 

@@ -98,7 +98,7 @@ pub struct Report {
     /// Orders lost over all flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<TotalReport>,
-    /// Dependencies at which failure came in, in the order in which they are written.
+    /// Dependencies that failure entered, in the order in which they are written.
     pub dependencies: Vec<DependencyReport>,
     /// Services that stay overloaded though the cause is gone, in some trial.
     pub metastable: Vec<String>,
@@ -194,7 +194,7 @@ pub struct UnitReport {
     /// Of a service: how much it matters, 1 most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<u32>,
-    /// Of a flow: whether the business stands on it.
+    /// Of a flow: whether it is business-critical.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critical: Option<bool>,
     /// Of a flow: orders per second, where known.
@@ -230,7 +230,7 @@ pub struct UnitReport {
     /// Of a flow: of these, orders that went wrong unnoticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong_orders: Option<Quantiles>,
-    /// Of a flow: how likely it is to lose at least so many orders.
+    /// Of a flow: probabilities of losing at least a number of orders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceedance: Vec<Exceedance>,
     /// Of a flow: outage minutes because of the change, if it breaks: the integral over time of its
@@ -321,7 +321,7 @@ pub struct Quantiles {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Exceedance {
-    /// At least so many orders are lost
+    /// Number of orders of which at least so many are lost.
     pub orders: f64,
     /// with this probability.
     pub p: f64,

@@ -15,7 +15,7 @@ pub struct PageReport {
     pub flows: Vec<String>,
     /// The services, in the order of the report.
     pub services: Vec<PageService>,
-    /// Where failure came in.
+    /// Calls that failure entered.
     pub calls: Vec<PageCall>,
     /// When the last service of nearly all trials has failed, in seconds; 0 where there is no time.
     pub until_s: f64,
@@ -39,7 +39,7 @@ pub struct PageService {
     pub flows: Vec<usize>,
 }
 
-/// A dependency at which failure came in.
+/// A dependency that failure entered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PageCall {

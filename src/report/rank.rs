@@ -58,14 +58,14 @@ pub struct RankFlow {
     /// A longer name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Whether the business stands on it.
+    /// Whether it is business-critical.
     pub critical: bool,
     /// Orders per second, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_s: Option<f64>,
 }
 
-/// Something that breaks, and what it takes with it beyond what fails in the same trials anyway.
+/// Something that breaks, and its impact beyond what fails in the same trials anyway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

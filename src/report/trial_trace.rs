@@ -39,9 +39,9 @@ pub struct StepReport {
     pub exposure: f64,
     /// Events at `from_s`, in words.
     pub events: Vec<String>,
-    /// Services that are not wholly ok, most failing first.
+    /// Services that are not completely ok, most failing first.
     pub services: Vec<StateReport>,
-    /// Flows that are not wholly ok, most failing first.
+    /// Flows that are not completely ok, most failing first.
     pub flows: Vec<StateReport>,
     /// Services with more load than they can serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

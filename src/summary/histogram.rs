@@ -2,7 +2,7 @@
 
 use crate::engine::sketch::Sketch;
 
-/// At most so many steps: as many as fit beside words on a line.
+/// Maximum number of steps: as many as fit beside words on a line.
 const STEPS_MAX: usize = 32;
 
 /// How trials spread over steps; the shares, with `none` and `beyond`, sum to 1.

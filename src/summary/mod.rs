@@ -33,7 +33,7 @@ pub struct Summary {
     pub total: Option<Losses>,
     /// How the trials spread over the orders lost in all; nothing where none loses any.
     pub histogram: Option<Histogram>,
-    /// By dependency, for those at which failure came in.
+    /// By dependency, for those that failure entered.
     pub dependencies: Vec<Option<ContainmentSummary>>,
     /// By service: the shares of trials in which it is still overloaded at the end, never comes
     /// back, does not settle.
@@ -121,7 +121,7 @@ pub struct QuantileSummary {
 /// Containment at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContainmentSummary {
-    /// It came in.
+    /// Failure entered.
     pub tried: f64,
     /// It passed to the caller.
     pub passed: f64,

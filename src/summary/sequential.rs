@@ -144,7 +144,7 @@ mod tests {
     const LOOKS: u32 = 7;
     const FIRST: u64 = 500;
 
-    /// How often an interval is ever wholly below the truth.
+    /// How often an interval is ever completely below the truth.
     fn missed(mut ever_below: impl FnMut(&mut Random) -> bool) -> u64 {
         (0..REPETITIONS).filter(|seed| ever_below(&mut Random(*seed))).count() as u64
     }

@@ -106,7 +106,7 @@ impl CandidatePool<'_> {
         (kept, saving)
     }
 
-    /// Takes what saves most for its cost one after the other, as long as each saves for certain.
+    /// Takes what saves most for its cost one after the other, as long as each saves with certainty.
     pub(super) fn take_together(
         &self,
         mut left: Vec<ProtectionCandidate>,

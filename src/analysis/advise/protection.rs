@@ -160,10 +160,10 @@ impl ProtectionStep {
                     half_delay(defaults::detection_corrupt(change)),
                 );
                 // The delay of wrong answers matters only where there can be any.
-                let lies = may_be_corrupt(change);
+                let is_corrupt = may_be_corrupt(change);
                 let get_or_insert = change.detection.get_or_insert_with(Detection::default);
                 get_or_insert.delay = Some(delay);
-                if lies {
+                if is_corrupt {
                     get_or_insert.corrupt = Some(corrupt);
                 }
             }
@@ -305,7 +305,7 @@ pub(super) fn stage_yaml(stage: &Stage) -> String {
     format!("{{ exposure: {}{bake}{gate} }}", stage.exposure)
 }
 
-/// Who wrote a dependency, and the how manieth of its own it is.
+/// Returns the declaring caller and the dependency's index among that caller's dependencies.
 pub(super) fn written_at(topology: &Topology, at: usize) -> (Caller, usize) {
     let (caller, _) = topology.declared_dependencies().nth(at).expect("a dependency as written");
     (

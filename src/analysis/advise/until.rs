@@ -69,14 +69,14 @@ pub(super) fn find_smallest_set(
         search.smallest_set(&at_first)
     };
     let is_reached = verdict.decision == Decision::Proceed;
-    let (mut steps, mut told) = (Vec::new(), Vec::new());
+    let (mut steps, mut reports) = (Vec::new(), Vec::new());
     let (mut state, mut now) = (pool.base.clone(), before.to_vec());
     for at in &set {
         // What earlier parts of the set do already must not be paid for twice.
         let protection = search.without_earlier_steps(&set, *at);
         let next = state.with_steps(&protection.steps);
         let losses = next.trial_losses(pool.settings, SCREEN, estimate.end, pool.measure);
-        told.push(estimate.advice_report(&state, &protection, &now, &losses));
+        reports.push(estimate.advice_report(&state, &protection, &now, &losses));
         steps.push((protection.what, protection.steps));
         (state, now) = (next, losses);
     }
@@ -85,8 +85,8 @@ pub(super) fn find_smallest_set(
         before: at_first.decision,
         after: verdict.decision,
         reached: is_reached,
-        cost: told.iter().map(|told| told.cost).sum(),
-        steps: told,
+        cost: reports.iter().map(|reports| reports.cost).sum(),
+        steps: reports,
         judged,
         reasons: if is_reached { Vec::new() } else { verdict.reasons },
     };

@@ -336,7 +336,7 @@ fn miss_reports(
 
 fn diagnosis_assumptions(question: &DiagnosisRequest<'_>) -> Vec<String> {
     let mut said = vec![
-        "exactly one component broke, wholly and at once; a surge is tenfold".to_owned(),
+        "exactly one component broke, completely and at once; a surge is tenfold".to_owned(),
         match question.prior {
             PriorKind::Equal => "before anything is seen, all components and their modes are alike",
             PriorKind::Stated => {

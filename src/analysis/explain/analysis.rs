@@ -34,7 +34,7 @@ impl Analysis {
     }
 }
 
-/// The nearest plan in which every share is 0 or 1: a single moment in which targets fail wholly,
+/// The nearest plan in which every share is 0 or 1: a single moment in which targets fail completely,
 /// nothing is overloaded, and a call that is made, or not answered from a cache, in less than the
 /// share that counts as failed cannot fail its caller.
 fn all_or_nothing(plan: &Plan) -> Plan {

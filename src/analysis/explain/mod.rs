@@ -23,7 +23,7 @@ use super::simulate::{self, Settings};
 use super::{exact, unknowns};
 use analysis::Analysis;
 use names::EventNames;
-use trials::World;
+use trials::Variant;
 
 /// Request for an explanation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,9 +79,9 @@ pub fn explain_flows(
     };
     let inquiry = Inquiry { topology, change, settings, asked, plan: &plan, summary: &summary };
     let found = inquiry.flow_explanations(&simulation, &flows, limits, progress);
-    let world = World { topology: topology.clone(), change: change.clone() };
+    let variant = Variant { topology: topology.clone(), change: change.clone() };
     let (containment, containment_left_out) =
-        trials::protection_reports(&world, settings, &summary);
+        trials::protection_reports(&variant, settings, &summary);
     let unknowns = unknowns::find_unknowns(
         topology,
         change,
@@ -190,7 +190,7 @@ impl Inquiry<'_> {
             let of = |unit| importance::exact_importance(self.plan, analysis, names, unit);
             return (units.map(of).collect(), 0);
         }
-        let world = World { topology: self.topology.clone(), change: self.change.clone() };
-        trials::sampled_importance(&world, self.settings, self.summary, flows)
+        let variant = Variant { topology: self.topology.clone(), change: self.change.clone() };
+        trials::sampled_importance(&variant, self.settings, self.summary, flows)
     }
 }

@@ -33,12 +33,12 @@ const WORK: u64 = 100_000_000;
 
 /// A topology and a change to it.
 #[derive(Clone)]
-pub(super) struct World {
+pub(super) struct Variant {
     pub(super) topology: Topology,
     pub(super) change: Change,
 }
 
-impl World {
+impl Variant {
     fn each_outcome(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
         let plan = compile(&self.topology, &self.change, settings.lasting);
         Simulation::with_engine(&plan, settings.seed, settings.engine).each_outcome(
@@ -109,12 +109,12 @@ enum TriedPart {
     Fallback(usize),
 }
 
-/// How many variants of a world are affordable, each of so many trials.
-fn affordable_variants(world: &World, trials: u64, least: usize) -> usize {
+/// How many variants of a variant are affordable, each of so many trials.
+fn affordable_variants(variant: &Variant, trials: u64, least: usize) -> usize {
     let endpoints =
-        world.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
-    let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
-    let size = (nodes + world.topology.declared_dependencies().count()) as u64;
+        variant.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
+    let nodes = variant.topology.services.len() + endpoints + variant.topology.flows.len();
+    let size = (nodes + variant.topology.declared_dependencies().count()) as u64;
     // In a small system everything is affordable, and in a large one at least the most frequent
     // parts.
     usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
@@ -123,23 +123,23 @@ fn affordable_variants(world: &World, trials: u64, least: usize) -> usize {
 /// By flow, the importance of every part that failure came to, most first; and how many parts were
 /// left out, those that it came to least often.
 pub(super) fn sampled_importance(
-    world: &World,
+    variant: &Variant,
     settings: &Settings,
     summary: &Summary,
     flows: &[u32],
 ) -> (Vec<Vec<ImportanceReport>>, u64) {
     let trials = paired_trials(settings, PAIRS);
-    let first = summary.units.len() - world.topology.flows.len();
+    let first = summary.units.len() - variant.topology.flows.len();
     let mut reports = vec![Vec::new(); flows.len()];
-    let mut parts = parts_to_try(world, summary);
+    let mut parts = parts_to_try(variant, summary);
     let left_out = parts.len();
-    parts.truncate(affordable_variants(world, 2 * trials, PARTS));
+    parts.truncate(affordable_variants(variant, 2 * trials, PARTS));
     let left_out = (left_out - parts.len()) as u64;
     for part in parts {
         // Both variants use the draws of the question, so only the part makes the difference.
-        let failed = part.variant_with(world, true).flow_failures(settings, trials);
-        let works = part.variant_with(world, false).flow_failures(settings, trials);
-        let (kind, name, q) = part.part_name(world);
+        let failed = part.variant_with(variant, true).flow_failures(settings, trials);
+        let works = part.variant_with(variant, false).flow_failures(settings, trials);
+        let (kind, name, q) = part.part_name(variant);
         for (reports, flow) in reports.iter_mut().zip(flows) {
             let flow = *flow as usize;
             let count = |masks: &[Vec<u64>]| {
@@ -175,12 +175,12 @@ fn measured_difference(of: PairedDifference) -> Measured {
 }
 
 /// The parts worth trying, those that failure came to most often first.
-fn parts_to_try(world: &World, summary: &Summary) -> Vec<TriedPart> {
+fn parts_to_try(variant: &Variant, summary: &Summary) -> Vec<TriedPart> {
     // The change comes before everything.
-    let targets = 0..world.change.targets.len();
+    let targets = 0..variant.change.targets.len();
     let mut parts: Vec<(f64, TriedPart)> =
         targets.map(|number| (2.0, TriedPart::Target(number))).collect();
-    for (number, service) in world.topology.services.iter().enumerate() {
+    for (number, service) in variant.topology.services.iter().enumerate() {
         let often = summary.units[number].failed.p;
         parts.push((often, TriedPart::Service(number)));
         if service.replicas.is_some() {
@@ -188,7 +188,7 @@ fn parts_to_try(world: &World, summary: &Summary) -> Vec<TriedPart> {
             parts.push((often, TriedPart::Replicas(number)));
         }
     }
-    for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
+    for (number, (_, declared_dependency)) in variant.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         if declared_dependency.phase != Phase::Serve {
             continue;
@@ -203,42 +203,43 @@ fn parts_to_try(world: &World, summary: &Summary) -> Vec<TriedPart> {
 }
 
 impl TriedPart {
-    /// The world in which it fails for certain, or never by itself.
-    fn variant_with(self, world: &World, fails: bool) -> World {
-        let mut world = world.clone();
+    /// The variant in which it fails with certainty, or never by itself.
+    fn variant_with(self, variant: &Variant, fails: bool) -> Variant {
+        let mut variant = variant.clone();
         let (chance, contrary) =
             if fails { (Share::ONE, Share::ZERO) } else { (Share::ZERO, Share::ONE) };
         match self {
-            Self::Target(number) => world.change.targets[number].probability = chance,
+            Self::Target(number) => variant.change.targets[number].probability = chance,
             Self::Service(number) => {
                 let component = Component::Service(ServiceId(number as u32));
-                world.change.during.retain(|during| *during != component);
+                variant.change.during.retain(|during| *during != component);
                 // The stated availability gives way: the part fails for certain or never.
-                world.topology.services[number].availability = None;
+                variant.topology.services[number].availability = None;
                 if fails {
-                    world.change.during.push(component);
+                    variant.change.during.push(component);
                 }
             }
             Self::Replicas(number) => {
-                if let Some(replicas) = &mut world.topology.services[number].replicas {
+                if let Some(replicas) = &mut variant.topology.services[number].replicas {
                     replicas.availability = Some(contrary);
                 }
             }
             Self::Dependency(number) => {
-                dependency_mut(&mut world.topology, number).propagation = chance;
+                dependency_mut(&mut variant.topology, number).propagation = chance;
             }
             Self::Fallback(number) => {
-                if let Some(fallback) = &mut dependency_mut(&mut world.topology, number).fallback {
+                if let Some(fallback) = &mut dependency_mut(&mut variant.topology, number).fallback
+                {
                     fallback.works = contrary;
                 }
             }
         }
-        world
+        variant
     }
 
     /// Its kind, its name, and how likely it fails by itself.
-    fn part_name(self, world: &World) -> (PartKind, PartName, f64) {
-        let topology = &world.topology;
+    fn part_name(self, variant: &Variant) -> (PartKind, PartName, f64) {
+        let topology = &variant.topology;
         let down = |availability: Option<Share>| {
             availability.map_or(0.0, |share| share.complement().get())
         };
@@ -253,7 +254,7 @@ impl TriedPart {
         };
         match self {
             Self::Target(number) => {
-                let target = &world.change.targets[number];
+                let target = &variant.change.targets[number];
                 let name = match target.on {
                     TargetRef::Node(node) => topology.node_name(node),
                     TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
@@ -263,7 +264,7 @@ impl TriedPart {
             Self::Service(number) => {
                 let service = &topology.services[number];
                 let component = Component::Service(ServiceId(number as u32));
-                let is_during = world.change.during.contains(&component);
+                let is_during = variant.change.during.contains(&component);
                 let q = if is_during { 1.0 } else { down(service.availability) };
                 (PartKind::Service, service.name.clone().into(), q)
             }
@@ -298,15 +299,15 @@ impl TriedPart {
 /// Returns what each stated protection contained and saved, the one that saved most first. Also
 /// returns how many protections have no saving because they contained failure least often.
 pub(super) fn protection_reports(
-    world: &World,
+    variant: &Variant,
     settings: &Settings,
     summary: &Summary,
 ) -> (Vec<ProtectionReport>, u64) {
     let trials = paired_trials(settings, PROTECTION_PAIRS);
-    let base = world.trial_losses(settings, trials);
+    let base = variant.trial_losses(settings, trials);
     let metric = if summary.total.is_some() { Metric::OrdersLost } else { Metric::FailingShare };
     let mut found: Vec<(f64, usize, report::Protection)> = Vec::new();
-    for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
+    for (number, (_, declared_dependency)) in variant.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         for protection in
             GuardKind::ALL.into_iter().filter(|them| them.is_stated(declared_dependency))
@@ -315,13 +316,13 @@ pub(super) fn protection_reports(
         }
     }
     found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    let most = affordable_variants(world, trials, PROTECTIONS);
+    let most = affordable_variants(variant, trials, PROTECTIONS);
     let left_out = found.len().saturating_sub(most) as u64;
     let mut reports: Vec<ProtectionReport> = found
         .into_iter()
         .enumerate()
         .map(|(place, (held, number, protection))| {
-            let (caller, declared_dependency) = world
+            let (caller, declared_dependency) = variant
                 .topology
                 .declared_dependencies()
                 .nth(number)
@@ -333,7 +334,7 @@ pub(super) fn protection_reports(
                 .expect("one of them");
             // Those beyond what is affordable are listed without a saving.
             let saved = (place < most).then(|| {
-                let mut without = world.clone();
+                let mut without = variant.clone();
                 protection.remove_from(dependency_mut(&mut without.topology, number));
                 let lost = without.trial_losses(settings, trials);
                 let mut difference = Paired::default();
@@ -343,8 +344,8 @@ pub(super) fn protection_reports(
                 measured_difference(difference.mean_difference())
             });
             ProtectionReport {
-                caller: world.topology.caller_name(caller),
-                dependency: world.topology.dependency_name(declared_dependency),
+                caller: variant.topology.caller_name(caller),
+                dependency: variant.topology.dependency_name(declared_dependency),
                 protection: protection.code(),
                 exposed: seen.tried,
                 contained: held,

@@ -32,7 +32,7 @@ use crate::report::Assumption;
 
 /// Returns the topology with what it does not state at its worst or best, by its plan as it stands; borrowed where that changes
 /// nothing, so that nothing is simulated twice.
-pub(super) fn assume<'a>(
+pub(super) fn assume_unknowns<'a>(
     topology: &'a Topology,
     change: &Change,
     plan: &Plan,
@@ -93,7 +93,7 @@ pub(super) fn assume<'a>(
             for (index, dependency) in dependencies_mut(assumed).take(of_services).enumerate() {
                 // A caller that can do nothing but fail is better off if it waits.
                 let is_patient = dependency.no_fallback && patient.contains(&index);
-                at_best(dependency, is_patient);
+                assume_best(dependency, is_patient);
             }
         }
     }
@@ -123,7 +123,7 @@ fn is_guessed_soft(dependency: &Dependency) -> bool {
         && dependency.is_soft()
 }
 
-fn at_best(dependency: &mut Dependency, is_patient: bool) {
+fn assume_best(dependency: &mut Dependency, is_patient: bool) {
     if dependency.evidence == Some(Evidence::Assumed) {
         // A dependency that is not there carries no failure.
         dependency.propagation = Share::ZERO;

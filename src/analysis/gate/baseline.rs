@@ -12,7 +12,10 @@ use crate::report::{
 use crate::sort::{Arrange as _, Gather as _};
 
 /// Returns the names that the earlier result does not have, and those that only it has.
-pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec<String>) {
+pub(super) fn names_on_one_side(
+    topology: &Topology,
+    baseline: &Report,
+) -> (Vec<String>, Vec<String>) {
     let flows = topology.flows.iter().map(|flow| &*flow.name);
     let now: BTreeSet<&str> =
         topology.services.iter().map(|service| &*service.name).chain(flows).into_set();
@@ -36,9 +39,13 @@ pub(super) fn single_points(
 }
 
 /// Compares a result with an earlier one.
-pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -> BaselineReport {
-    let (added, removed) = names(topology, baseline);
-    let mut services = deltas(&report.services, &baseline.services);
+pub(super) fn compare_with_baseline(
+    topology: &Topology,
+    report: &Report,
+    baseline: &Report,
+) -> BaselineReport {
+    let (added, removed) = names_on_one_side(topology, baseline);
+    let mut services = unit_deltas(&report.services, &baseline.services);
     services.retain(|service| service.failed.low > 0.0 || service.failed.high < 0.0);
     let points = report.single_points.as_deref();
     let points = points.and_then(|now| single_points(now, baseline));
@@ -48,21 +55,21 @@ pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -
         change: baseline.change.clone(),
         trials: baseline.trials,
         seed: baseline.seed,
-        flows: deltas(&report.flows, &baseline.flows),
+        flows: unit_deltas(&report.flows, &baseline.flows),
         services,
-        differs: differs(report, baseline, added.len() + removed.len()),
+        differs: reasons_not_comparable(report, baseline, added.len() + removed.len()),
         added,
         removed,
         single_points_gained,
         single_points_lost,
         orders_lost: total(baseline)
             .zip(total(report))
-            .map(|(before, after)| of_means(&before, &after)),
+            .map(|(before, after)| mean_difference(&before, &after)),
     }
 }
 
 /// Returns the reasons why two results are not about the same thing but for the change.
-fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
+fn reasons_not_comparable(now: &Report, then: &Report, names: usize) -> Vec<String> {
     let mut said = Vec::new();
     if names > 0 {
         said.push(format!(
@@ -88,7 +95,7 @@ fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
     said
 }
 
-fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
+fn unit_deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
     let mut deltas: Vec<DeltaReport> = now
         .iter()
         .filter_map(|after| {
@@ -96,8 +103,8 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
             let lost = before.orders_lost.as_ref().zip(after.orders_lost.as_ref());
             Some(DeltaReport {
                 name: after.name.clone(),
-                failed: of_shares(&before.failed, &after.failed),
-                orders_lost: lost.map(|(before, after)| of_means(before, after)),
+                failed: share_difference(&before.failed, &after.failed),
+                orders_lost: lost.map(|(before, after)| mean_difference(before, after)),
                 orders_lost_p95: lost.map(|(before, after)| BeforeAfterReport {
                     before: before.p95,
                     after: after.p95,
@@ -115,7 +122,7 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
 /// The square-and-add interval of Newcombe, "Interval estimation for the difference between
 /// independent proportions" (1998), method 10. Equal seeds make the two depend on each other, which
 /// only narrows the truth.
-fn difference(before: [f64; 3], after: [f64; 3]) -> DifferenceReport {
+fn newcombe_difference(before: [f64; 3], after: [f64; 3]) -> DifferenceReport {
     let [low0, p0, high0] = before;
     let [low1, p1, high1] = after;
     let reach = |a: f64, b: f64| libm::sqrt(a * a + b * b);
@@ -127,12 +134,12 @@ fn difference(before: [f64; 3], after: [f64; 3]) -> DifferenceReport {
     }
 }
 
-fn of_shares(before: &Interval, after: &Interval) -> DifferenceReport {
+fn share_difference(before: &Interval, after: &Interval) -> DifferenceReport {
     let ends = |interval: &Interval| [interval.low, interval.p, interval.high];
-    difference(ends(before), ends(after))
+    newcombe_difference(ends(before), ends(after))
 }
 
-fn of_means(before: &Quantiles, after: &Quantiles) -> DifferenceReport {
+fn mean_difference(before: &Quantiles, after: &Quantiles) -> DifferenceReport {
     let ends = |quantiles: &Quantiles| [quantiles.mean_low, quantiles.mean, quantiles.mean_high];
-    difference(ends(before), ends(after))
+    newcombe_difference(ends(before), ends(after))
 }

@@ -18,7 +18,7 @@
 use super::Check;
 use super::facts::TrialFacts;
 use super::runs::{Context, Run};
-use super::sentences::{number, share};
+use super::sentences::{number_text, percent_text};
 use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally};
 use crate::model::change::Delay;
@@ -55,14 +55,14 @@ pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
         return Vec::new();
     }
     let context = Context::new(check.topology, check.change, check.gate, check.settings);
-    let stated = decision(check, &context, run);
+    let stated = decision_at_estimates(check, &context, run);
     let is_worst = |verdict| {
         let mut fired = check.rules.iter().filter(|state| state.has_fired(verdict));
         fired.any(|state| state.taken == Assumption::Worst)
     };
     // What is unknown decides if the verdict is milder without it.
     if stated < Decision::Stop && is_worst(Severity::Stop) {
-        return vec![unknowns(stated)];
+        return vec![unknowns_decider(stated)];
     }
     let mut variants =
         // A third of the time: half of the trials again.
@@ -80,7 +80,7 @@ pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
 }
 
 /// Returns that what is unknown decides: with it as stated the verdict would be this one.
-fn unknowns(verdict: Decision) -> DeciderReport {
+fn unknowns_decider(verdict: Decision) -> DeciderReport {
     DeciderReport {
         input: DeciderInput::Unknowns,
         verdict,
@@ -101,16 +101,16 @@ fn failure_probability(
     run: &Run<'_>,
     base: Decision,
 ) -> Option<(f64, DeciderReport)> {
-    let known = Known::of(check, DeciderInput::FailureProbability)?;
+    let known = KnownInput::of(check, DeciderInput::FailureProbability)?;
     let decide = |value: f64| {
         let context = Context { failure_probability: value, ..context.clone() };
-        Some(decision(check, &context, run))
+        Some(decision_at_estimates(check, &context, run))
     };
     known.turning_point(base, HALVINGS_SCALED, decide)
 }
 
 /// Returns the verdict of the rules at the estimates of a run.
-fn decision(check: &Check<'_>, context: &Context<'_>, run: &Run<'_>) -> Decision {
+fn decision_at_estimates(check: &Check<'_>, context: &Context<'_>, run: &Run<'_>) -> Decision {
     let facts = TrialFacts { is_point: true, ..context.facts_of(run) };
     let fired = check
         .rules
@@ -144,11 +144,11 @@ impl Variants<'_> {
         simulation.run_trials(0..TRIALS, &mut tally, &Silent);
         let context = Context::new(topology, change, gate, settings);
         let run = Run::sampled(topology, &plan, &simulation, tally);
-        Some(decision(self.check, &context, &run))
+        Some(decision_at_estimates(self.check, &context, &run))
     }
 
     fn turning_point(&mut self, input: DeciderInput) -> Option<(f64, DeciderReport)> {
-        let known = Known::of(self.check, input)?;
+        let known = KnownInput::of(self.check, input)?;
         let (check, base) = (self.check, self.base);
         known.turning_point(base, HALVINGS, |value| {
             self.decide(&with_value(check.change, input, value)?)
@@ -157,7 +157,7 @@ impl Variants<'_> {
 }
 
 /// An input of a change, and what it may plausibly be.
-struct Known {
+struct KnownInput {
     input: DeciderInput,
     value: f64,
     is_assumed: bool,
@@ -165,7 +165,7 @@ struct Known {
     high: f64,
 }
 
-impl Known {
+impl KnownInput {
     /// Returns what is known of an input; `None` where the change has no such input.
     fn of(check: &Check<'_>, input: DeciderInput) -> Option<Self> {
         let change = check.change;
@@ -245,8 +245,9 @@ impl Known {
 
     fn report(&self, turning_point: f64, is_below: bool, verdict: Decision) -> DeciderReport {
         let how = if self.is_assumed { "assumed" } else { "stated" };
-        let claim = claim(self.input, is_below, &show(self.input, turning_point));
-        let now = show(self.input, self.value);
+        let claim =
+            turning_point_text(self.input, is_below, &input_text(self.input, turning_point));
+        let now = input_text(self.input, self.value);
         DeciderReport {
             input: self.input,
             verdict,
@@ -320,7 +321,7 @@ fn with_value(change: &Change, input: DeciderInput, value: f64) -> Option<Change
 }
 
 /// Returns a value of an input in words.
-fn show(input: DeciderInput, value: f64) -> String {
+fn input_text(input: DeciderInput, value: f64) -> String {
     match input {
         DeciderInput::Rollback | DeciderInput::Detection if value >= 5400.0 => {
             format!("{:.1} h", value / 3600.0)
@@ -329,14 +330,14 @@ fn show(input: DeciderInput, value: f64) -> String {
             format!("{:.0} min", value / 60.0)
         }
         DeciderInput::Rollback | DeciderInput::Detection => {
-            format!("{} min", number((value / 6.0).round() / 10.0))
+            format!("{} min", number_text((value / 6.0).round() / 10.0))
         }
-        _ => share((value * 1000.0).round() / 1000.0),
+        _ => percent_text((value * 1000.0).round() / 1000.0),
     }
 }
 
 /// Returns what is said of a value below or above a turning point.
-fn claim(input: DeciderInput, is_below: bool, point: &str) -> String {
+fn turning_point_text(input: DeciderInput, is_below: bool, point: &str) -> String {
     let side = if is_below { "less" } else { "more" };
     match input {
         DeciderInput::FailureProbability => {

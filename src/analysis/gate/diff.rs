@@ -5,7 +5,7 @@ use crate::model::change::ChangeKind;
 use crate::model::diff::DiffSize;
 
 /// Returns what is assumed about a change that is known by its files only.
-pub(super) fn assumption(diff: &Diff) -> String {
+pub(super) fn diff_assumption(diff: &Diff) -> String {
     let kind = match diff.kind {
         Some(ChangeKind::Schema) => "schema",
         Some(ChangeKind::Config) => "config",
@@ -33,7 +33,7 @@ pub(super) fn assumption(diff: &Diff) -> String {
 
 /// Why the files alone keep the change from proceeding; nothing where it is known to whom each of them
 /// belongs.
-pub(super) fn doubt(diff: &Diff) -> Option<String> {
+pub(super) fn diff_doubt(diff: &Diff) -> Option<String> {
     if diff.files == 0 {
         return Some("no file is named as changed, so it is not known what would break".to_owned());
     }
@@ -62,16 +62,16 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
 }
 
 /// Why a change that touches no service need not be simulated.
-pub(super) fn harmless(diff: &Diff) -> Option<String> {
+pub(super) fn harmless_reason(diff: &Diff) -> Option<String> {
     (diff.files > 0
         && diff.unmatched == 0
         && diff.first_joined.is_none()
         && diff.services.is_empty())
-    .then(|| format!("no service is touched; nothing to simulate{}", left_out(diff)))
+    .then(|| format!("no service is touched; nothing to simulate{}", left_out_clause(diff)))
 }
 
 /// Returns which files were left out of a diff, and why, as the end of a sentence.
-pub(super) fn left_out(diff: &Diff) -> String {
+pub(super) fn left_out_clause(diff: &Diff) -> String {
     let mut parts: Vec<String> = Vec::new();
     if diff.ignored > 0 {
         parts.push(format!("{} said to belong to no service", diff.ignored));

@@ -25,9 +25,9 @@ pub(super) fn doubts(
     if topology.flows.is_empty() {
         found.push("no flow is defined, so nobody can tell what users lose".to_owned());
     }
-    found.extend(gate.diff.and_then(diff::doubt));
+    found.extend(gate.diff.and_then(diff::diff_doubt));
     found.extend(unknown_shipping(topology, change, gate, tally));
-    found.extend(gate.limits.iter().filter_map(|limit| toothless(topology, limit)));
+    found.extend(gate.limits.iter().filter_map(|limit| limit_without_effect(topology, limit)));
     let is_default = gate.policy.is_some_and(|(_, is_default)| is_default);
     let of_policy = rules.iter().skip(gate.limits.len());
     // A rule of the default policy may well fit nothing in a small topology; a rule that somebody
@@ -50,7 +50,7 @@ pub(super) fn doubts(
 
 /// Whether the files of a diff touch no service, and it is known that they do not.
 pub(super) fn is_untouched(gate: &Gate<'_>) -> bool {
-    gate.diff.is_some_and(|diff| diff::harmless(diff).is_some())
+    gate.diff.is_some_and(|diff| diff::harmless_reason(diff).is_some())
 }
 
 /// Whether a flow fails because of a diff of which nobody says how it is shipped. A gate that stops every
@@ -75,7 +75,7 @@ fn unknown_shipping(
 }
 
 /// A limit that no figure can exceed is no limit.
-fn toothless(topology: &Topology, limit: &Limit) -> Option<String> {
+fn limit_without_effect(topology: &Topology, limit: &Limit) -> Option<String> {
     let flow = &topology.flows[limit.flow as usize].name;
     (limit.measure == Measure::Failed && limit.at_most >= 1.0)
         .then(|| format!("the limit of 100% for {flow} can never be exceeded"))

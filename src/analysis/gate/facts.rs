@@ -60,13 +60,13 @@ pub(super) struct TrialFacts<'a> {
 
 /// A value with the ends of its interval.
 #[derive(Clone, Copy)]
-struct Ends {
+struct IntervalEnds {
     low: f64,
     value: f64,
     high: f64,
 }
 
-impl Ends {
+impl IntervalEnds {
     fn named(self, path: String, unit: impl Into<Option<Unit>>, metric: Metric) -> Value {
         let Self { low, value, high } = self;
         let figure = Figure { path, unit: unit.into(), metric };
@@ -77,7 +77,7 @@ impl Ends {
         Self { low: value, value, high: value }
     }
 
-    fn times(self, factor: f64) -> Self {
+    fn scaled_by(self, factor: f64) -> Self {
         Self { low: self.low * factor, value: self.value * factor, high: self.high * factor }
     }
 
@@ -240,14 +240,14 @@ impl TrialFacts<'_> {
                     Ok(ends) => ends.named(
                         format!("{}.{}", self.losses_path(flow, orders), field.as_str()),
                         flow.map(Unit::Flow),
-                        Metric::Orders(statistic(field)),
+                        Metric::Orders(statistic_of(field)),
                     ),
                     Err(missing) => missing,
                 }
             }
             (Record::MeanPerRollout { flow }, Field::Mean(_)) => {
                 match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
-                    Ok(ends) => ends.times(self.failure_probability).named(
+                    Ok(ends) => ends.scaled_by(self.failure_probability).named(
                         format!("{}.per_rollout.orders_lost.mean", self.path_of(flow)),
                         flow.map(Unit::Flow),
                         Metric::Other,
@@ -323,17 +323,17 @@ impl TrialFacts<'_> {
                 |rate| Value::number(rate.get()),
             ),
             FlowField::Judged => Value::Bool(Ternary::known(self.topology.is_judged(flow))),
-            FlowField::Failed => estimate(unit, Outcome::Failed),
-            FlowField::Degraded => estimate(unit, Outcome::Degraded),
-            FlowField::Baseline => failures(unit, Basis::Baseline),
-            FlowField::Caused => failures(unit, Basis::Caused),
+            FlowField::Failed => estimate_record(unit, Outcome::Failed),
+            FlowField::Degraded => estimate_record(unit, Outcome::Degraded),
+            FlowField::Baseline => failures_record(unit, Basis::Baseline),
+            FlowField::Caused => failures_record(unit, Basis::Caused),
             FlowField::Lost => Value::Record(Record::Outage(index)),
             FlowField::Objective => Value::Record(Record::Objective(index)),
             FlowField::Budget => Value::Record(Record::Budget(index)),
             FlowField::Unfinished => event_of(unit, Event::Unfinished, false),
             FlowField::FailingShare => self.failing_share(unit, error),
-            FlowField::FirstFailedS => times(unit, Span::FirstFailed),
-            FlowField::FailedForS => times(unit, Span::FailedFor),
+            FlowField::FirstFailedS => times_record(unit, Span::FirstFailed),
+            FlowField::FailedForS => times_record(unit, Span::FailedFor),
             FlowField::OrdersLost => {
                 Value::Record(Record::Losses { flow: Some(index), orders: Orders::Lost })
             }
@@ -363,13 +363,13 @@ impl TrialFacts<'_> {
                     matches!(target.on, TargetRef::Node(node) if node.service.0 as usize == index)
                 })))
             }
-            ServiceField::Failed => estimate(unit, Outcome::Failed),
-            ServiceField::Degraded => estimate(unit, Outcome::Degraded),
-            ServiceField::Baseline => failures(unit, Basis::Baseline),
-            ServiceField::Caused => failures(unit, Basis::Caused),
+            ServiceField::Failed => estimate_record(unit, Outcome::Failed),
+            ServiceField::Degraded => estimate_record(unit, Outcome::Degraded),
+            ServiceField::Baseline => failures_record(unit, Basis::Baseline),
+            ServiceField::Caused => failures_record(unit, Basis::Caused),
             ServiceField::FailingShare => self.failing_share(unit, error),
-            ServiceField::FirstFailedS => times(unit, Span::FirstFailed),
-            ServiceField::FailedForS => times(unit, Span::FailedFor),
+            ServiceField::FirstFailedS => times_record(unit, Span::FirstFailed),
+            ServiceField::FailedForS => times_record(unit, Span::FailedFor),
             ServiceField::PerRollout => Value::Record(Record::PerRollout(unit)),
         }
     }
@@ -395,11 +395,11 @@ impl TrialFacts<'_> {
                     (Basis::With, true) => {
                         let (with, without) = (of(Basis::With), of(Basis::Baseline));
                         // Of rollouts, the share q breaks and the others are as without the change.
-                        (with.times(q).plus(without.times(1.0 - q)), ".per_rollout")
+                        (with.scaled_by(q).plus(without.scaled_by(1.0 - q)), ".per_rollout")
                     }
                     (Basis::Baseline, _) => (of(basis), ".baseline"),
                     (Basis::Caused, false) => (of(basis), ".caused"),
-                    (Basis::Caused, true) => (of(basis).times(q), ".per_rollout.caused"),
+                    (Basis::Caused, true) => (of(basis).scaled_by(q), ".per_rollout.caused"),
                 };
                 ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
             }
@@ -414,11 +414,11 @@ impl TrialFacts<'_> {
                 let ends = if self.is_reached(unit) {
                     self.share(count as f64, error)
                 } else {
-                    Ends::exact(0.0)
+                    IntervalEnds::exact(0.0)
                 };
                 if per_rollout {
                     let path = format!("{path}.budget.per_rollout.{name}.p");
-                    return ends.times(q).named(path, unit, metric);
+                    return ends.scaled_by(q).named(path, unit, metric);
                 }
                 let prefix = if event == Event::Unfinished { "" } else { ".budget" };
                 ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
@@ -427,10 +427,16 @@ impl TrialFacts<'_> {
     }
 
     /// Returns the probability of a failure: the exact one, where it is known.
-    fn unit_probability(&self, unit: Unit, basis: Basis, outcome: Outcome, error: f64) -> Ends {
+    fn unit_probability(
+        &self,
+        unit: Unit,
+        basis: Basis,
+        outcome: Outcome,
+        error: f64,
+    ) -> IntervalEnds {
         if basis == Basis::Caused && !self.is_reached(unit) {
             // A bound of 3/n beside a certain zero would make rules undecided.
-            return Ends::exact(0.0);
+            return IntervalEnds::exact(0.0);
         }
         let tally = self.unit_tally(unit);
         let (count, exact) = match basis {
@@ -447,7 +453,7 @@ impl TrialFacts<'_> {
         };
         // Exact values have no interval, so a rule over them is decided at once.
         if let Some(exact) = exact {
-            return Ends::exact(of_outcome(exact, outcome));
+            return IntervalEnds::exact(of_outcome(exact, outcome));
         }
         self.share(of_outcome(count, outcome) as f64, error)
     }
@@ -483,16 +489,16 @@ impl TrialFacts<'_> {
             OutageField::P99 => LossesField::P99,
         };
         match self.outage_minutes(flow, field, error) {
-            Some(ends) => ends.named(path, Unit::Flow(flow), Metric::Outage(statistic(field))),
+            Some(ends) => ends.named(path, Unit::Flow(flow), Metric::Outage(statistic_of(field))),
             None => missing_outage(),
         }
     }
 
-    fn outage_minutes(&self, flow: usize, field: LossesField, error: f64) -> Option<Ends> {
+    fn outage_minutes(&self, flow: usize, field: LossesField, error: f64) -> Option<IntervalEnds> {
         if self.change.is_moment() {
             return None;
         }
-        Some(self.sketch_figure(&self.tally.flows[flow].outage, field, error).times(1.0 / 60.0))
+        Some(self.sketch_figure(&self.tally.flows[flow].outage, field, error).scaled_by(1.0 / 60.0))
     }
 
     fn objective_field(&self, flow: usize, field: ObjectiveField) -> Value {
@@ -518,10 +524,10 @@ impl TrialFacts<'_> {
         };
         let budget = self.topology.flows[flow].objective().budget_minutes();
         match self.outage_minutes(flow, losses, error) {
-            Some(ends) => ends.times(1.0 / budget).named(
+            Some(ends) => ends.scaled_by(1.0 / budget).named(
                 format!("{}.budget.{}", self.unit_path(unit), field.as_str()),
                 unit,
-                Metric::Budget(statistic(losses)),
+                Metric::Budget(statistic_of(losses)),
             ),
             None => missing_outage(),
         }
@@ -557,7 +563,7 @@ impl TrialFacts<'_> {
             TimesField::P50 => 0.5,
             TimesField::P95 => 0.95,
         };
-        let ends = quantile(sketch, q, error);
+        let ends = quantile_ends(sketch, q, error);
         ends.named(
             format!("{}.{name}.{}", self.unit_path(unit), field.as_str()),
             unit,
@@ -565,10 +571,10 @@ impl TrialFacts<'_> {
         )
     }
 
-    fn share(&self, successes: f64, error: f64) -> Ends {
+    fn share(&self, successes: f64, error: f64) -> IntervalEnds {
         // Several rules ask for the same count, and its interval takes a search.
         let (low, high) = self.intervals.share(successes, self.tally.trials, error);
-        Ends { low, value: successes / self.tally.trials.max(1) as f64, high }
+        IntervalEnds { low, value: successes / self.tally.trials.max(1) as f64, high }
     }
 
     /// Whether orders can be counted.
@@ -588,7 +594,7 @@ impl TrialFacts<'_> {
         orders: Orders,
         field: LossesField,
         error: f64,
-    ) -> Result<Ends, Value> {
+    ) -> Result<IntervalEnds, Value> {
         let flows = &self.topology.flows;
         if !self.counts_orders(flow) {
             return Err(Value::missing(match flow {
@@ -614,17 +620,17 @@ impl TrialFacts<'_> {
         Ok(self.sketch_figure(sketch, field, error))
     }
 
-    fn sketch_figure(&self, sketch: &Sketch, field: LossesField, error: f64) -> Ends {
+    fn sketch_figure(&self, sketch: &Sketch, field: LossesField, error: f64) -> IntervalEnds {
         let q = match field {
             LossesField::Mean => {
                 let (low, high) = interval::mean_interval(sketch, error, self.checkpoint);
-                return Ends { low, value: sketch.mean().unwrap_or(0.0), high };
+                return IntervalEnds { low, value: sketch.mean().unwrap_or(0.0), high };
             }
             LossesField::P50 => 0.5,
             LossesField::P95 => 0.95,
             LossesField::P99 => 0.99,
         };
-        quantile(sketch, q, error)
+        quantile_ends(sketch, q, error)
     }
 
     fn money_field(&self, flow: usize, field: MoneyField, error: f64) -> Value {
@@ -642,7 +648,7 @@ impl TrialFacts<'_> {
         match self.orders(Some(flow), Orders::Lost, losses, error) {
             Ok(ends) => {
                 let path = format!("{path}.money_lost.{}", field.as_str());
-                ends.times(value.amount).named(path, Unit::Flow(flow), Metric::Other)
+                ends.scaled_by(value.amount).named(path, Unit::Flow(flow), Metric::Other)
             }
             Err(missing) => missing,
         }
@@ -807,8 +813,8 @@ impl TrialFacts<'_> {
             DeltaField::Flows => Value::Map(Map::DeltaFlows),
             DeltaField::Services => Value::Map(Map::DeltaServices),
             DeltaField::Total => Value::Record(Record::DeltaTotal),
-            DeltaField::Added => texts(&baseline::names(self.topology, before).0),
-            DeltaField::Removed => texts(&baseline::names(self.topology, before).1),
+            DeltaField::Added => texts(&baseline::names_on_one_side(self.topology, before).0),
+            DeltaField::Removed => texts(&baseline::names_on_one_side(self.topology, before).1),
             DeltaField::SinglePointsGained => {
                 points().map_or_else(|missing| missing, |(gained, _)| texts(&gained))
             }
@@ -838,8 +844,9 @@ impl TrialFacts<'_> {
             Outcome::Degraded => (before.degraded, tally.degraded, "degraded"),
         };
         let now = self.share(count as f64, error);
+        let difference =
         // The ends farthest apart: the difference is wrong only if one of the two intervals is.
-        let difference = Ends { low: now.low - high, value: now.value - p, high: now.high - low };
+            IntervalEnds { low: now.low - high, value: now.value - p, high: now.high - low };
         difference.named(format!("delta.{}.{name}.p", self.unit_path(unit)), unit, Metric::Share)
     }
 
@@ -858,7 +865,7 @@ impl TrialFacts<'_> {
         };
         match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
             Ok(now) => {
-                let difference = Ends {
+                let difference = IntervalEnds {
                     low: now.low - before.mean_high,
                     value: now.value - before.mean,
                     high: now.high - before.mean_low,
@@ -908,7 +915,7 @@ fn per_rollout_field(unit: Unit, field: PerRolloutField) -> Value {
     }
 }
 
-fn statistic(field: LossesField) -> Statistic {
+fn statistic_of(field: LossesField) -> Statistic {
     match field {
         LossesField::Mean => Statistic::Mean,
         LossesField::P50 => Statistic::Quantile(50),
@@ -917,7 +924,7 @@ fn statistic(field: LossesField) -> Statistic {
     }
 }
 
-fn failures(unit: Unit, basis: Basis) -> Value {
+fn failures_record(unit: Unit, basis: Basis) -> Value {
     Value::Record(Record::Failures { unit, basis })
 }
 
@@ -940,11 +947,11 @@ fn of_outcome<T>(failures: Failures<T>, outcome: Outcome) -> T {
     }
 }
 
-fn estimate(unit: Unit, outcome: Outcome) -> Value {
+fn estimate_record(unit: Unit, outcome: Outcome) -> Value {
     event_of(unit, Event::Unit(Basis::With, outcome), false)
 }
 
-fn times(unit: Unit, span: Span) -> Value {
+fn times_record(unit: Unit, span: Span) -> Value {
     Value::Record(Record::Times { unit, span })
 }
 
@@ -958,7 +965,7 @@ fn missing_now() -> Value {
     Value::missing("it needs today's date. Add `--now clock`")
 }
 
-fn quantile(of: &Sketch, q: f64, error: f64) -> Ends {
+fn quantile_ends(of: &Sketch, q: f64, error: f64) -> IntervalEnds {
     let (low, high) = interval::quantile_interval(of, q, error);
-    Ends { low, value: of.quantile(q).unwrap_or(0.0), high }
+    IntervalEnds { low, value: of.quantile(q).unwrap_or(0.0), high }
 }

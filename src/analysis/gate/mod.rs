@@ -151,18 +151,18 @@ impl<'a> Check<'a> {
 
     /// Simulates the change and says whether to ship it.
     pub fn run(self, progress: &dyn Progress) -> Report {
-        self.decide(Purpose::Report, progress, |decided| decided.report(progress))
+        self.decide(RunPurpose::Report, progress, |decided| decided.report(progress))
     }
 
     /// Returns the verdict alone, without the cost of a report.
     pub fn verdict(self, progress: &dyn Progress) -> Verdict {
-        self.decide(Purpose::Verdict, progress, |decided| decided.verdict())
+        self.decide(RunPurpose::Verdict, progress, |decided| decided.verdict())
     }
 
     /// Decides all rules, and hands over everything that is known then.
     fn decide<T>(
         mut self,
-        purpose: Purpose,
+        purpose: RunPurpose,
         progress: &dyn Progress,
         then: impl FnOnce(Decided<'_>) -> T,
     ) -> T {
@@ -172,9 +172,9 @@ impl<'a> Check<'a> {
         let (tally, mut is_partial) =
             simulate::run_trials(&self.plan, &simulation, settings.stop, progress);
         let first = tally.trials;
-        let needs_unknowns =
+        let needs_unknowns = (purpose == RunPurpose::Report && gate.explains)
             // Finding unknowns takes simulations of its own.
-            (purpose == Purpose::Report && gate.explains) || rules::mention_unknowns(&self.rules);
+            || rules::mention_unknowns(&self.rules);
         let unknowns = if needs_unknowns {
             let summary = summarize(&tally);
             unknowns::find_unknowns(
@@ -209,7 +209,15 @@ impl<'a> Check<'a> {
         let floor = runs::floor(&self.rules, is_doubtful);
         // What is not stated is only simulated where a rule that sees it could yet change the verdict.
         let assumed = rules::need_assumptions(&self.rules, floor)
-            .then(|| assume::assume(topology, change, &self.plan, settings.lasting, gate.unknown))
+            .then(|| {
+                assume::assume_unknowns(
+                    topology,
+                    change,
+                    &self.plan,
+                    settings.lasting,
+                    gate.unknown,
+                )
+            })
             // An assumption that changes nothing need not be simulated.
             .filter(|assumed| **assumed != *topology);
         if assumed.is_none() {
@@ -251,9 +259,9 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Purpose of a run of a check.
+/// RunPurpose of a run of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+enum RunPurpose {
     /// A report with everything that explains the verdict.
     Report,
     /// The verdict alone.
@@ -300,7 +308,7 @@ impl Decided<'_> {
             simulate::example_trials(topology, change, self.simulation, &self.run.tally);
         report.files = gate.diff.map(|diff| FilesReport::new(diff, topology));
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
-        report.assumptions.extend(touched.map(diff::assumption));
+        report.assumptions.extend(touched.map(diff::diff_assumption));
         let mut verdict = self.verdict();
         // Deciders of a verdict that was cut short would explain an accident.
         if gate.explains && !self.is_partial {
@@ -310,13 +318,19 @@ impl Decided<'_> {
         budget::add_budgets(topology, &self.run.tally, gate.spent, &mut report);
         report.unknowns = self.unknowns;
         report.single_points = self.points;
-        report.baseline =
-            gate.baseline.map(|baseline| baseline::compare(topology, &report, baseline));
+        report.baseline = gate
+            .baseline
+            .map(|baseline| baseline::compare_with_baseline(topology, &report, baseline));
         // One change alone has nothing to interact with.
         if gate.changes.len() > 1 {
-            report.together =
-                Some(together::compare(topology, gate.changes, settings, &report, progress));
-            report.assumptions.extend(together::assumptions(gate.changes));
+            report.together = Some(together::compare_changes(
+                topology,
+                gate.changes,
+                settings,
+                &report,
+                progress,
+            ));
+            report.assumptions.extend(together::merge_assumptions(gate.changes));
         }
         report
     }

@@ -2,21 +2,21 @@
 
 use super::rules::RuleState;
 use super::runs::Run;
-use super::sentences::{Speaker, number, share, times};
+use super::sentences::{SentenceContext, number_text, percent_text, ratio_text};
 use super::{Assumption, Check};
 use crate::model::Topology;
 use crate::policy::evaluate::{Comparison, Ternary};
 
 /// Returns what came of a rule in a sentence, the figure that decides it first; nothing where it holds.
 pub(super) fn rule_reason(
-    speaker: &Speaker<'_>,
+    speaker: &SentenceContext<'_>,
     state: &RuleState,
     comparisons: &[&Comparison],
 ) -> String {
     let name = &state.rule.name;
     let of = |wanted: Ternary| comparisons.iter().find(|comparison| comparison.result == wanted);
     let message = state.rule.message.trim().trim_end_matches('.');
-    let at = assumed(state.taken);
+    let at = assumption_clause(state.taken);
     match state.result() {
         Ternary::False => String::new(),
         Ternary::True => match of(Ternary::True).and_then(|fired| speaker.claim(fired)) {
@@ -28,10 +28,10 @@ pub(super) fn rule_reason(
         },
         Ternary::Undetermined | Ternary::NoData => {
             let open = of(Ternary::Undetermined).and_then(|open| speaker.claim(open));
-            match (open, missing(state)) {
+            match (open, missing_input(state)) {
                 (Some(claim), _) => {
                     let (text, limit) = (claim.text, claim.limit);
-                    let trials = trials(state.trials);
+                    let trials = simulations_text(state.trials);
                     format!(
                         "undecided after {trials}: {text}, too close to tell ({limit}; rule: {name}{at})"
                     )
@@ -44,10 +44,10 @@ pub(super) fn rule_reason(
 }
 
 /// Returns what came of a limit of the command line in a sentence.
-pub(super) fn limit_reason(speaker: &Speaker<'_>, state: &RuleState) -> String {
+pub(super) fn limit_reason(speaker: &SentenceContext<'_>, state: &RuleState) -> String {
     let name = &state.rule.name;
     let compared = state.evaluation.as_ref().and_then(|evaluation| evaluation.comparisons.first());
-    let at = assumed(state.taken);
+    let at = assumption_clause(state.taken);
     match (compared.and_then(|compared| speaker.claim(compared)), state.result()) {
         (Some(claim), Ternary::True) => {
             format!("{}, above the {}{at}", claim.text, claim.limit)
@@ -57,16 +57,16 @@ pub(super) fn limit_reason(speaker: &Speaker<'_>, state: &RuleState) -> String {
         }
         (Some(claim), _) => {
             let (text, limit) = (claim.text, claim.limit);
-            let trials = trials(state.trials);
+            let trials = simulations_text(state.trials);
             format!("undecided after {trials}: {text}, too close to the {limit} to tell{at}")
         }
-        (None, _) => missing(state)
+        (None, _) => missing_input(state)
             .map_or_else(|| format!("{name}: undecided"), |why| not_checked(name, why)),
     }
 }
 
 /// Returns why nothing is known of a rule, where the input lacks what it takes.
-fn missing(state: &RuleState) -> Option<&str> {
+fn missing_input(state: &RuleState) -> Option<&str> {
     state.evaluation.as_ref()?.missing.first().map(|why| &**why)
 }
 
@@ -75,7 +75,7 @@ fn not_checked(name: &str, why: &str) -> String {
 }
 
 /// Returns the advice of the rules that fired, each piece once.
-pub(super) fn messages(rules: &[RuleState]) -> Vec<String> {
+pub(super) fn fired_messages(rules: &[RuleState]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for state in rules.iter().filter(|state| state.result() == Ternary::True) {
         let message = state.rule.message.trim();
@@ -91,10 +91,14 @@ pub(super) fn messages(rules: &[RuleState]) -> Vec<String> {
 }
 
 /// Returns how much room a change leaves that proceeds: what it costs the worst flow that is judged.
-pub(super) fn headroom(check: &Check<'_>, speaker: &Speaker<'_>, run: &Run<'_>) -> Option<String> {
+pub(super) fn headroom_sentence(
+    check: &Check<'_>,
+    speaker: &SentenceContext<'_>,
+    run: &Run<'_>,
+) -> Option<String> {
     let Check { topology, .. } = check;
     if speaker.is_steady {
-        return steady_state(topology, run);
+        return steady_state_sentence(topology, run);
     }
     let tally = &run.tally;
     let units = &tally.units[tally.units.len() - topology.flows.len()..];
@@ -116,15 +120,15 @@ pub(super) fn headroom(check: &Check<'_>, speaker: &Speaker<'_>, run: &Run<'_>) 
     if share <= 0.0 {
         return Some(format!("{name} loses no outage minute in 19 of 20 simulated rollouts"));
     }
-    let minutes = number(share * topology.flows[flow].objective().budget_minutes());
-    let (share, budget) = (times(share), speaker.budget_name(flow));
+    let minutes = number_text(share * topology.flows[flow].objective().budget_minutes());
+    let (share, budget) = (ratio_text(share), speaker.budget_name(flow));
     Some(format!(
         "{name} loses at most {minutes} outage minutes in 19 of 20 simulated rollouts, {share} its {budget}"
     ))
 }
 
 /// Returns how available the flow is that comes nearest to missing its objective.
-fn steady_state(topology: &Topology, run: &Run<'_>) -> Option<String> {
+fn steady_state_sentence(topology: &Topology, run: &Run<'_>) -> Option<String> {
     let unavailable = |flow: usize| run.unavailability(flow);
     let allowed = |flow: usize| 1.0 - topology.flows[flow].objective().availability.get();
     let judged =
@@ -132,8 +136,8 @@ fn steady_state(topology: &Topology, run: &Run<'_>) -> Option<String> {
     let (_, flow) = judged
         .map(|flow| (unavailable(flow) / allowed(flow), flow))
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1)))?;
-    let (name, missed) = (&topology.flows[flow].name, share(unavailable(flow)));
-    let limit = share(allowed(flow));
+    let (name, missed) = (&topology.flows[flow].name, percent_text(unavailable(flow)));
+    let limit = percent_text(allowed(flow));
     Some(format!("{name} is unavailable {missed} of the time, its objective allows {limit}"))
 }
 
@@ -152,12 +156,12 @@ pub(super) fn policy_reason(name: &str, is_default: bool, held: usize, all: usiz
 }
 
 /// Returns a number of simulated rollouts in words.
-pub(super) fn trials(trials: u64) -> String {
-    format!("{} simulated rollouts", number(trials as f64))
+pub(super) fn simulations_text(trials: u64) -> String {
+    format!("{} simulated rollouts", number_text(trials as f64))
 }
 
 /// Returns how what is not stated was taken, where that is not as simulated.
-fn assumed(assumption: Assumption) -> &'static str {
+fn assumption_clause(assumption: Assumption) -> &'static str {
     match assumption {
         Assumption::Worst => "; what is unknown at its worst",
         Assumption::Best => "; what is unknown at its best",

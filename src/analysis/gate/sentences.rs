@@ -10,7 +10,7 @@ use crate::policy::expression::Operator;
 
 /// Scenario that sentences about a check refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Speaker<'a> {
+pub(super) struct SentenceContext<'a> {
     pub(super) topology: &'a Topology,
     /// The name of the change.
     pub(super) change: &'a str,
@@ -23,31 +23,31 @@ pub(super) struct Speaker<'a> {
 }
 
 /// A figure in words, and the limit that it is compared with.
-pub(super) struct Claim {
+pub(super) struct ComparisonText {
     /// `pay loses its whole error budget in 10% of rollouts`.
     pub(super) text: String,
     /// `limit 1%`.
     pub(super) limit: String,
 }
 
-impl Speaker<'_> {
+impl SentenceContext<'_> {
     /// Returns a comparison in words; where the figure has no words of its own, its path in conditions
     /// stands for it.
-    pub(super) fn claim(&self, comparison: &Comparison) -> Option<Claim> {
+    pub(super) fn claim(&self, comparison: &Comparison) -> Option<ComparisonText> {
         let figure = comparison.figure.figure.as_deref()?;
         let value = comparison.figure.value;
         // The sentence names flows and services; a figure without one is named by its path.
         let text = self
             .sentence(figure, value)
-            .unwrap_or_else(|| format!("{} is {}", figure.path, show(value, figure.metric)));
-        let limit = show(comparison.limit, figure.metric);
+            .unwrap_or_else(|| format!("{} is {}", figure.path, metric_text(value, figure.metric)));
+        let limit = metric_text(comparison.limit, figure.metric);
         let limit = match (comparison.operator, comparison.result) {
             (Operator::Gt | Operator::Ge, _) => format!("limit {limit}"),
             (Operator::Lt | Operator::Le, _) => format!("at least {limit}"),
             (_, Ternary::True) => format!("which is {limit}"),
             _ => format!("compared with {limit}"),
         };
-        Some(Claim { text, limit })
+        Some(ComparisonText { text, limit })
     }
 
     fn sentence(&self, figure: &Figure, value: f64) -> Option<String> {
@@ -56,7 +56,7 @@ impl Speaker<'_> {
             Unit::Service(index) => (&self.topology.services[index].name, None),
         };
         let breaks = self.change;
-        let share = share(value);
+        let share = percent_text(value);
         Some(match figure.metric {
             Metric::Probability {
                 event: Event::Unit(Basis::Baseline, Outcome::Failed), ..
@@ -77,19 +77,19 @@ impl Speaker<'_> {
                 format!("{name} fails {share} of its requests at the worst moment, on average")
             }
             Metric::Outage(statistic) => {
-                let minutes = number(value);
-                let often = frequency(statistic);
+                let minutes = number_text(value);
+                let often = frequency_text(statistic);
                 format!("{name} loses {minutes} outage minutes{often} if {breaks} breaks")
             }
             Metric::Budget(statistic) => {
                 let minutes = value * self.topology.flows[flow?].objective().budget_minutes();
-                self.budget_loss(flow?, minutes, frequency(statistic))
+                self.budget_loss(flow?, minutes, frequency_text(statistic))
             }
             Metric::BudgetUsed { mean_minutes } => {
-                self.budget_loss(flow?, mean_minutes, frequency(Statistic::Mean))
+                self.budget_loss(flow?, mean_minutes, frequency_text(Statistic::Mean))
             }
             Metric::Orders(statistic) => {
-                let (orders, often) = (number(value), frequency(statistic));
+                let (orders, often) = (number_text(value), frequency_text(statistic));
                 format!("{name} loses {orders} orders{often} if {breaks} breaks")
             }
             Metric::Share | Metric::Other => return None,
@@ -98,8 +98,8 @@ impl Speaker<'_> {
 
     fn budget_loss(&self, flow: usize, minutes: f64, often: &str) -> String {
         let of = &self.topology.flows[flow];
-        let share = times(minutes / of.objective().budget_minutes());
-        let (name, breaks, minutes) = (&of.name, self.change, number(minutes));
+        let share = ratio_text(minutes / of.objective().budget_minutes());
+        let (name, breaks, minutes) = (&of.name, self.change, number_text(minutes));
         let budget = self.budget_name(flow);
         format!(
             "{name} loses {minutes} outage minutes{often} if {breaks} breaks, {share} its {budget}"
@@ -141,7 +141,7 @@ impl Speaker<'_> {
 
     /// Returns the outage minutes that are left of the error budget of a flow.
     fn left(&self, flow: usize) -> String {
-        number(budget::left_minutes(self.topology, flow, self.spent))
+        number_text(budget::left_minutes(self.topology, flow, self.spent))
     }
 
     fn is_spent(&self, flow: usize) -> bool {
@@ -154,7 +154,7 @@ impl Speaker<'_> {
     }
 }
 
-fn frequency(statistic: Statistic) -> &'static str {
+fn frequency_text(statistic: Statistic) -> &'static str {
     match statistic {
         Statistic::Mean => " on average",
         Statistic::Quantile(50) => " in half of simulated rollouts",
@@ -177,30 +177,30 @@ fn window_name(window: Seconds) -> &'static str {
 }
 
 /// Returns a value as its metric is read by people.
-pub(super) fn show(value: f64, metric: Metric) -> String {
+pub(super) fn metric_text(value: f64, metric: Metric) -> String {
     match metric {
-        Metric::Outage(_) | Metric::Orders(_) | Metric::Other => number(value),
-        _ => share(value),
+        Metric::Outage(_) | Metric::Orders(_) | Metric::Other => number_text(value),
+        _ => percent_text(value),
     }
 }
 
 /// Returns how much of something a share is: `9.3% of`, `12.6 times`.
-pub(super) fn times(share_of: f64) -> String {
+pub(super) fn ratio_text(share_of: f64) -> String {
     // A percentage above 200 is harder to read than a factor.
     if share_of < 2.0 {
-        format!("{} of", share(share_of))
+        format!("{} of", percent_text(share_of))
     } else {
-        format!("{} times", number(share_of))
+        format!("{} times", number_text(share_of))
     }
 }
 
 /// Returns a share in percent with three digits: `1.62%`.
-pub(super) fn share(value: f64) -> String {
-    format!("{}%", number(value * 100.0))
+pub(super) fn percent_text(value: f64) -> String {
+    format!("{}%", number_text(value * 100.0))
 }
 
 /// Returns a number with three digits, thousands apart: `0.0926`, `43.2`, `326,700`.
-pub(super) fn number(value: f64) -> String {
+pub(super) fn number_text(value: f64) -> String {
     let digits = match value.abs() {
         0.0 => 0,
         small if small < 0.001 => 6,

@@ -10,7 +10,7 @@ use crate::summary::{Estimate, summarize};
 use crate::analysis::simulate::{self, Settings, Stop};
 
 /// Returns the assumptions about the merged change.
-pub(super) fn assumptions(changes: &[Change]) -> Vec<String> {
+pub(super) fn merge_assumptions(changes: &[Change]) -> Vec<String> {
     vec![
         format!(
             "all {} changes break in one window: figures per rollout are multiplied by the chance that any \
@@ -23,7 +23,7 @@ pub(super) fn assumptions(changes: &[Change]) -> Vec<String> {
 }
 
 /// Each change alone, beside the report of all of them.
-pub(super) fn compare(
+pub(super) fn compare_changes(
     topology: &Topology,
     changes: &[Change],
     settings: &Settings,

@@ -1,10 +1,10 @@
 //! From what came of the rules to the verdict, in words.
 
 use super::doubts::{doubts, is_untouched};
-use super::reasons::{self, headroom, limit_reason, policy_reason, rule_reason};
+use super::reasons::{self, headroom_sentence, limit_reason, policy_reason, rule_reason};
 use super::rules::RuleState;
 use super::runs::Run;
-use super::sentences::Speaker;
+use super::sentences::SentenceContext;
 use super::{Check, Limit, diff, runs};
 use crate::model::Topology;
 use crate::policy::Severity;
@@ -28,7 +28,7 @@ pub(super) fn verdict(
 ) -> Verdict {
     let Check { topology, change, gate, rules: all, settings, .. } = check;
     let tally = &run.tally;
-    let speaker = Speaker {
+    let speaker = SentenceContext {
         topology,
         change: &change.name,
         spent: gate.spent,
@@ -64,7 +64,7 @@ pub(super) fn verdict(
         // A limit that holds is told too: somebody asked about it.
         .filter(|(state, _)| matters(state) || state.result() == Ternary::False)
         .chain(of_rules.filter(|(state, _)| matters(state)))
-        .map(|(state, reason)| (rank(state), reason.clone()))
+        .map(|(state, reason)| (reason_rank(state), reason.clone()))
         .collect();
     said.extend(doubts.into_iter().map(|text| (DOUBT, text)));
     // Rules that hold say nothing one by one; limits that hold were asked about.
@@ -73,18 +73,18 @@ pub(super) fn verdict(
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
     if decision == Decision::Proceed {
-        let harmless = gate.diff.and_then(diff::harmless);
-        let first = harmless.or_else(|| headroom(check, &speaker, run));
+        let harmless = gate.diff.and_then(diff::harmless_reason);
+        let first = harmless.or_else(|| headroom_sentence(check, &speaker, run));
         reasons.splice(0..0, first);
     }
     if is_partial {
         // The verdict comes first even where the simulation was cut short.
         let at = usize::from(!reasons.is_empty());
-        let trials = reasons::trials(tally.trials);
+        let trials = reasons::simulations_text(tally.trials);
         reasons.insert(at, format!("undecided beyond that: interrupted after {trials}"));
     }
     // Messages of the policy come after what was found, since they tell what to do about it.
-    reasons.extend(reasons::messages(rules));
+    reasons.extend(reasons::fired_messages(rules));
     if let Some((policy, is_default)) = gate.policy {
         let held = rules.iter().filter(|state| state.result() == Ternary::False).count();
         reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
@@ -107,7 +107,7 @@ pub(super) fn verdict(
 const DOUBT: u8 = 2;
 
 /// Returns the rank of what came of a rule: worst first, and what is undecided after what fired.
-fn rank(rule_state: &RuleState) -> u8 {
+fn reason_rank(rule_state: &RuleState) -> u8 {
     match (rule_state.result(), rule_state.rule.verdict) {
         (Ternary::True, Severity::Stop) => 0,
         (Ternary::True, Severity::Caution) => 1,
@@ -117,7 +117,7 @@ fn rank(rule_state: &RuleState) -> u8 {
     }
 }
 
-fn outcome(rule_state: &RuleState) -> RuleOutcome {
+fn rule_outcome(rule_state: &RuleState) -> RuleOutcome {
     match rule_state.result() {
         Ternary::True => RuleOutcome::Fired,
         Ternary::False => RuleOutcome::Held,
@@ -125,7 +125,11 @@ fn outcome(rule_state: &RuleState) -> RuleOutcome {
     }
 }
 
-fn limit_report(speaker: &Speaker<'_>, rule_state: &RuleState, limit: &Limit) -> LimitReport {
+fn limit_report(
+    speaker: &SentenceContext<'_>,
+    rule_state: &RuleState,
+    limit: &Limit,
+) -> LimitReport {
     let topology: &Topology = speaker.topology;
     let compared =
         rule_state.evaluation.as_ref().and_then(|evaluation| evaluation.comparisons.first());
@@ -138,7 +142,7 @@ fn limit_report(speaker: &Speaker<'_>, rule_state: &RuleState, limit: &Limit) ->
         low: figure.map(|figure| figure.low),
         // An interval without an upper end has none in the report.
         high: figure.map(|figure| figure.high).filter(|high| high.is_finite()),
-        outcome: match outcome(rule_state) {
+        outcome: match rule_outcome(rule_state) {
             RuleOutcome::Fired => LimitOutcome::Exceeded,
             RuleOutcome::Held => LimitOutcome::Held,
             RuleOutcome::Undecided => LimitOutcome::Undecided,
@@ -148,7 +152,7 @@ fn limit_report(speaker: &Speaker<'_>, rule_state: &RuleState, limit: &Limit) ->
     }
 }
 
-fn rule_report(speaker: &Speaker<'_>, rule_state: &RuleState) -> RuleReport {
+fn rule_report(speaker: &SentenceContext<'_>, rule_state: &RuleState) -> RuleReport {
     let found = rule_state.evaluation.as_ref();
     let result = rule_state.result();
     let mut figures: Vec<&Comparison> = found.iter().flat_map(|found| &found.comparisons).collect();
@@ -175,7 +179,7 @@ fn rule_report(speaker: &Speaker<'_>, rule_state: &RuleState) -> RuleReport {
             Severity::Caution => Decision::Caution,
             Severity::Stop => Decision::Stop,
         },
-        outcome: outcome(rule_state),
+        outcome: rule_outcome(rule_state),
         message: rule_state.rule.message.clone(),
         when: rule_state.rule.text.clone(),
         missing: match result {

@@ -18,7 +18,7 @@ pub(super) fn boolean_impacts(work: &Work<'_>) -> Vec<Impact> {
         Choice::Automatic | Choice::Fluid => InstructionSet::best(),
     };
     let engine = Boolean::for_origins(work.plan, level, work.origins, work.mode);
-    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
+    let mut impacts = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     // Blocks outside, origins inside: when interrupted, all origins have had about as many trials.
     let pieces: Vec<(u64, usize)> = (0..work.trials.div_ceil(BLOCK))
         .flat_map(|block| (0..work.origins.len()).step_by(LANES).map(move |first| (block, first)))
@@ -37,14 +37,14 @@ pub(super) fn boolean_impacts(work: &Work<'_>) -> Vec<Impact> {
         let found = parallel::each_of(window, piece);
         // In order, so that sums do not depend on which thread was first.
         for ((_, first), found) in window.iter().zip(&found) {
-            for (all, toll) in tolls[*first..].iter_mut().zip(found) {
-                all.merge_impact(toll);
-                done += toll.trials;
+            for (all, impact) in impacts[*first..].iter_mut().zip(found) {
+                all.merge_impact(impact);
+                done += impact.trials;
             }
         }
         work.progress.trials_done(done);
     }
-    tolls
+    impacts
 }
 
 /// Which trials of a block are wanted.

@@ -31,9 +31,9 @@ pub(super) fn fluid_impacts(work: &Work<'_>) -> Vec<Impact> {
 /// Where all trials of an origin are the same, the trials that are computed at once are an origin
 /// each.
 fn in_turn(work: &Work<'_>) -> Vec<Impact> {
-    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
+    let mut impacts = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     if work.trials == 0 {
-        return tolls;
+        return impacts;
     }
     // Once for all origins: without a break every trial is the same.
     let anyway = outcomes_of(work.plan, work, &(0..TRIALS as u64));
@@ -46,10 +46,10 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
         // Each trial breaks the target of its own number.
         plan.rotate_targets = true;
         let outcomes = outcomes_of(&plan, work, &(0..origins.len() as u64));
-        let toll = |(trial, origin): (usize, &Origin)| {
-            let mut toll = Impact::new(plan.flows.len());
+        let impact = |(trial, origin): (usize, &Origin)| {
+            let mut impact = Impact::new(plan.flows.len());
             add_outcome(
-                &mut toll,
+                &mut impact,
                 &plan,
                 origin.own_service(),
                 &outcomes[0],
@@ -57,30 +57,30 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
                 // Only the trial that breaks this origin is its own.
                 1 << trial,
             );
-            toll
+            impact
         };
-        origins.iter().enumerate().map(toll).collect()
+        origins.iter().enumerate().map(impact).collect()
     };
     let mut done = 0;
-    let windows = work.origins.chunks(TRIALS * WIDE).zip(tolls.chunks_mut(TRIALS * WIDE));
-    for (origins, tolls) in windows {
+    let windows = work.origins.chunks(TRIALS * WIDE).zip(impacts.chunks_mut(TRIALS * WIDE));
+    for (origins, impacts) in windows {
         if work.progress.is_cancelled() {
             break;
         }
         let pieces: Vec<&[Origin]> = origins.chunks(TRIALS).collect();
         let found = parallel::each_of(&pieces, |origins| tolls_of(origins));
-        for (toll, found) in tolls.iter_mut().zip(found.into_iter().flatten()) {
-            *toll = found;
+        for (impact, found) in impacts.iter_mut().zip(found.into_iter().flatten()) {
+            *impact = found;
         }
         done += origins.len() as u64;
         work.progress.trials_done(done);
     }
-    tolls
+    impacts
 }
 
 /// One origin after the other, in as many trials as are asked for.
 fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
-    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
+    let mut impacts = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     let mut first = 0;
     while first < work.trials && !work.progress.is_cancelled() {
         let trials = first..work.trials.min(first + WINDOW);
@@ -97,16 +97,16 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
         let found = parallel::each_of(work.origins, of_origin);
         // An origin without trials was cut short: the window is left out for all of them, so that
         // their trials stay equal.
-        if found.iter().any(|toll| toll.trials == 0) {
+        if found.iter().any(|impact| impact.trials == 0) {
             break;
         }
-        for (all, toll) in tolls.iter_mut().zip(&found) {
-            all.merge_impact(toll);
+        for (all, impact) in impacts.iter_mut().zip(&found) {
+            all.merge_impact(impact);
         }
         first = trials.end;
         work.progress.trials_done(first * work.origins.len() as u64);
     }
-    tolls
+    impacts
 }
 
 fn outcomes_of(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<Outcome> {
@@ -248,7 +248,7 @@ fn impact_beyond(
     outcomes: &[Outcome],
     anyway: &[Outcome],
 ) -> Impact {
-    let mut toll = Impact::new(work.plan.flows.len());
+    let mut impact = Impact::new(work.plan.flows.len());
     // Summed block by block, as the Boolean engine does it: rates are still added in other orders,
     // which is why figures are given to nine digits.
     let per_block = BLOCK as usize / TRIALS;
@@ -257,30 +257,30 @@ fn impact_beyond(
         for (outcome, anyway) in outcomes.iter().zip(anyway) {
             add_outcome(&mut block, work.plan, own, outcome, anyway, outcome.valid);
         }
-        toll.merge_impact(&block);
+        impact.merge_impact(&block);
     }
-    toll
+    impact
 }
 
 /// Adds those trials of an outcome that count.
 fn add_outcome(
-    toll: &mut Impact,
+    impact: &mut Impact,
     plan: &Plan,
     own: Option<u32>,
     outcome: &Outcome,
     anyway: &Outcome,
     valid: u64,
 ) {
-    toll.trials += u64::from(valid.count_ones());
+    impact.trials += u64::from(valid.count_ones());
     // Flows are the last units of an outcome.
     let first = |outcome: &Outcome| outcome.units.len() - outcome.flows.len();
     for flow in 0..plan.flows.len() {
         let with = &outcome.units[first(outcome) + flow];
         let without = &anyway.units[first(anyway) + flow];
         let count = |mask: u64| u64::from((mask & valid).count_ones());
-        toll.failed[flow] += count(with.failed & !without.failed);
-        toll.degraded[flow] += count(with.degraded & !without.degraded);
-        toll.baseline[flow] += count(without.failed);
+        impact.failed[flow] += count(with.failed & !without.failed);
+        impact.degraded[flow] += count(with.degraded & !without.degraded);
+        impact.baseline[flow] += count(without.failed);
     }
     // Trial by trial, since the worst trial is reported as well.
     for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
@@ -289,7 +289,7 @@ fn add_outcome(
             Some(*service as u32) != own
                 && is_new(outcome.units[*service].failed, anyway.units[*service].failed)
         });
-        toll.services.add_value(lost.count() as f64, 1.0);
+        impact.services.add_value(lost.count() as f64, 1.0);
         let (mut flows, mut orders) = (0.0, 0.0);
         for (flow, item) in plan.flows.iter().enumerate() {
             let with = outcome.units[first(outcome) + flow].failed;
@@ -302,7 +302,7 @@ fn add_outcome(
                 orders += item.rate * share;
             }
         }
-        toll.flows.add_value(flows, 1.0);
-        toll.orders.add_value(orders, 1.0);
+        impact.flows.add_value(flows, 1.0);
+        impact.orders.add_value(orders, 1.0);
     }
 }

@@ -57,7 +57,7 @@ impl ReachRule {
         reached.into_iter().map(state).collect()
     }
 
-    /// One step from what is reached; says whether anything came in.
+    /// One step from what is reached; returns whether anything new was reached.
     fn spread_once(self, topology: &Topology, reached: &mut [bool]) -> bool {
         let mut moved = false;
         for (caller, dependency) in topology.declared_dependencies() {

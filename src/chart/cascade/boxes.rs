@@ -17,7 +17,7 @@ const LEFT: f64 = 30.0;
 const RIGHT: f64 = 10.0;
 /// The room between lines.
 const LINE_GAP: f64 = 3.0;
-/// At most so many names of folded services show when their box is pointed at.
+/// Maximum number of names of folded services show when their box is pointed at.
 const HINT_NAMES_MAX: usize = 40;
 
 /// The text of a box, in lines.

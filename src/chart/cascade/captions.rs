@@ -42,7 +42,7 @@ fn outcome_clause(cascade: &CascadeReport) -> String {
         None if cascade.flows_omitted > 0 => {
             format!(
                 "no order flow is hit in {} of trials or more",
-                format::stated(cascade.threshold)
+                format::stated_share(cascade.threshold)
             )
         }
         None => {
@@ -101,7 +101,7 @@ pub(in crate::chart) fn left_out(cascade: &CascadeReport) -> Option<String> {
     sentences.extend(arrow_note(cascade));
     let mut text = sentences.join(" ");
     if let Some(asked) = cascade.threshold_asked {
-        let asked = format::stated(asked);
+        let asked = format::stated_share(asked);
         let more =
             format!("The threshold was raised from {asked} to {share} so that the picture fits.");
         text = if text.is_empty() { more } else { format!("{text} {more}") };

@@ -13,7 +13,7 @@ use crate::report::cascade::{BoxState, CascadeFlow, CascadeReport, EdgeKind};
 
 /// The bar of the legend.
 const EXAMPLE: ShareColumns = ShareColumns { failed: 0.35, degraded: 0.7, anyway: 0.2 };
-/// At most so many flows are listed.
+/// Maximum number of flows are listed.
 const FLOWS_MAX: usize = 12;
 
 /// Lists the flows that are hit, in so many columns.
@@ -62,7 +62,7 @@ fn loss_caption(flow: &CascadeFlow) -> Option<String> {
         return (minutes > 0.0).then(|| format!("{outage} of outage on average"));
     }
     let lost = flow.orders_lost.filter(|lost| *lost > 0.0)?;
-    Some(format!("loses {} orders on average", format::rough(lost)))
+    Some(format!("loses {} orders on average", format::two_digits(lost)))
 }
 
 /// The text of a flow.
@@ -215,7 +215,7 @@ pub(super) fn draw_legend(
 
 fn state_meaning(state: BoxState, cascade: &CascadeReport) -> String {
     let share = cascade.threshold_asked.unwrap_or(cascade.threshold);
-    let share = format::stated((share * 1000.0).round() / 1000.0);
+    let share = format::stated_share((share * 1000.0).round() / 1000.0);
     match state {
         BoxState::Origin => "breaks".to_owned(),
         BoxState::Fails => "fails in 50% of trials or more".to_owned(),

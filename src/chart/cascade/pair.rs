@@ -70,7 +70,7 @@ pub fn draw_before_after(
 
 fn pair_title(before: &CascadeReport, after: &CascadeReport) -> String {
     let cause = cause_clause(&before.targets, before.mode, &before.change);
-    // What differs is the news, and of that what the business stands on.
+    // What differs is the news, and of that the business-critical flows.
     let changes = |flow: &&CascadeFlow| {
         let then = after.flows.iter().find(|item| item.name == flow.name);
         then.is_none_or(|item| are_apart(&flow.failed, &item.failed) || loses_other(flow, item))
@@ -98,7 +98,7 @@ fn pair_title(before: &CascadeReport, after: &CascadeReport) -> String {
     }
     let now = share(&flow.failed);
     let then = then.map_or_else(
-        || format!("under {}", format::stated(after.threshold)),
+        || format!("under {}", format::stated_share(after.threshold)),
         |item| share(&item.failed),
     );
     format!("{cause}, {} fails in {now} of trials before and {then} after", flow.name)

@@ -15,7 +15,7 @@ use crate::sort::Arrange as _;
 pub(crate) struct Layered {
     /// Which way links run.
     pub(crate) direction: Direction,
-    /// At most so many boxes beside each other.
+    /// Maximum number of boxes beside each other.
     pub(crate) row_max: usize,
     /// How much boxes keep apart across a row.
     pub(crate) box_gap: f64,

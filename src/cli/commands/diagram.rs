@@ -73,7 +73,7 @@ struct PictureArgs {
     #[arg(long, value_name = "KIND", help_heading = "Picture")]
     kind: Option<PictureKind>,
 
-    /// Write to a file, wholly or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md, drawio, excalidraw
+    /// Write to a file, completely or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md, drawio, excalidraw
     ///
     /// Without it, the cascade is printed as a tree; as `-`, an SVG goes to standard output. A page (html) has every
     /// picture. With `--incident`, a page or Markdown (md) is a review of the incident.

@@ -47,7 +47,7 @@ pub(crate) struct DriftArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: DriftFormat,
 
-    /// Write to a file, wholly or not at all; `-` is standard output
+    /// Write to a file, completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<String>,
 }

@@ -44,7 +44,7 @@ pub(crate) struct ImportArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
 
-    /// Write to a file, wholly or not at all; `-` is standard output
+    /// Write to a file, completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<String>,
 

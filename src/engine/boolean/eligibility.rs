@@ -101,10 +101,10 @@ fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Optio
     if call.any_of {
         let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
         let any = members.fold(PossibleStates::default(), PossibleStates::union_with);
-        let hangs = any.slow && !call.gives_up;
-        let lies = any.corrupt && !call.validates;
-        let lacks = any.degraded && !call.soft;
-        if hangs || lies || lacks {
+        let may_hang = any.slow && !call.gives_up;
+        let may_corrupt = any.corrupt && !call.validates;
+        let may_degrade = any.degraded && !call.soft;
+        if may_hang || may_corrupt || may_degrade {
             return Some(NotBoolean::PartialMember);
         }
     }

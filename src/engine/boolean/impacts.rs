@@ -48,7 +48,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
         // Once for all trials: what fails anyway does not depend on the origin.
         let keys = RoundKeys::new(seed, block);
         let draws = BlockDraws::new(bits, &keys);
-        let world = SampledBlock::new(plan, &engine.graph, draws);
+        let sampled = SampledBlock::new(plan, &engine.graph, draws);
         let targets = OriginTargets::<P>::new(engine, origins);
         let forced = forced_lanes(bits, mode);
         let mut counts = LaneCounts::new(plan);
@@ -59,8 +59,12 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
                 forced,
             };
             let has_broken = !targets.lanes_of_dependencies.is_empty();
-            let source =
-                SampledTrial { bits, world: &world, trial, broken: has_broken.then_some(broken) };
+            let source = SampledTrial {
+                bits,
+                sampled: &sampled,
+                trial,
+                broken: has_broken.then_some(broken),
+            };
             block_state.clear_states();
             // Where no domain is an origin, what is down for its own reasons is known already.
             if targets.domains.is_empty() {
@@ -68,7 +72,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
                     block_state.mark_service_down(bits, *service, bits.all());
                 }
             } else {
-                for (domain, word) in block_state.domains.iter_mut().zip(&world.domains) {
+                for (domain, word) in block_state.domains.iter_mut().zip(&sampled.domains) {
                     bits.store(domain, source.lanes_in_trial(word));
                 }
                 for (domain, lanes) in &targets.domains {

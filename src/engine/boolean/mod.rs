@@ -32,7 +32,7 @@ use super::outcome::{FlowOutcome, Outcome, TRIALS, UnitOutcome};
 use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
-use crate::compile::waits::somebody_gives_up_first;
+use crate::compile::waits::may_give_up_first;
 
 /// Number of trials in a block.
 pub const BLOCK: u64 = 512;
@@ -96,7 +96,7 @@ pub fn find_obstacle_with_origins(
     origins: &[Origin],
     mode: FailureMode,
 ) -> Option<NotBoolean> {
-    if mode == FailureMode::Slow && somebody_gives_up_first(plan) {
+    if mode == FailureMode::Slow && may_give_up_first(plan) {
         return Some(NotBoolean::Delays);
     }
     eligibility::find_obstacle(plan, &eligibility::possible_states_with(plan, origins, mode))

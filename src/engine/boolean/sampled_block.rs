@@ -96,7 +96,7 @@ impl SampledBlock {
 #[derive(Clone, Copy)]
 pub(super) struct SampledTrial<'w, B: Bits> {
     pub(super) bits: B,
-    pub(super) world: &'w SampledBlock,
+    pub(super) sampled: &'w SampledBlock,
     pub(super) trial: u32,
     /// Dependencies that are origins.
     pub(super) broken: Option<BrokenDependencies<'w, B>>,
@@ -117,8 +117,8 @@ impl<B: Bits> SampledTrial<'_, B> {
     /// Returns these lanes if failure crosses the edge in this trial, else none.
     #[inline(always)]
     pub(super) fn edge_crossing_in_trial(&self, place: u32, lanes: B::V) -> B::V {
-        let row = self.trial as usize * self.world.row;
-        let crosses = self.world.crossing[row + place as usize / 64] >> (place % 64) & 1 == 1;
+        let row = self.trial as usize * self.sampled.row;
+        let crosses = self.sampled.crossing[row + place as usize / 64] >> (place % 64) & 1 == 1;
         self.bits.and(lanes, uniform_lanes(self.bits, crosses))
     }
 
@@ -172,12 +172,12 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
 
     #[inline(always)]
     fn propagation_lanes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
-        self.bits.and(relevant, self.lanes_in_trial(&self.world.reaches[number as usize]))
+        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.reaches[number as usize]))
     }
 
     #[inline(always)]
     fn fallback_successes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
-        self.bits.and(relevant, self.lanes_in_trial(&self.world.works[number as usize]))
+        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.works[number as usize]))
     }
 
     #[inline(always)]
@@ -190,12 +190,12 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
 impl<B: Bits> BackgroundFailures<B> for SampledTrial<'_, B> {
     #[inline(always)]
     fn service_failures(self, number: u32, _service: &Service) -> B::V {
-        self.lanes_in_trial(&self.world.services[number as usize])
+        self.lanes_in_trial(&self.sampled.services[number as usize])
     }
 
     #[inline(always)]
     fn replica_failures(self, number: u32, _replica: &Replica) -> B::V {
-        self.lanes_in_trial(&self.world.replicas[number as usize])
+        self.lanes_in_trial(&self.sampled.replicas[number as usize])
     }
 }
 

@@ -15,7 +15,7 @@ const ARGUMENT: &str = "--break";
 const MODES: [&str; 4] = ["down", "slow", "corrupt", "surge"];
 
 impl Change {
-    /// A change that breaks for certain, wholly, in a single moment, as each of `specs` says.
+    /// A change that breaks completely and with certainty, in a single moment, as each of `specs` says.
     ///
     /// A spec is a service, a service's endpoint or a failure domain, and perhaps how it breaks:
     /// `payments`, `storefront/checkout:slow`, `payments:surge:8`, `eu-west-1a`. Each becomes a

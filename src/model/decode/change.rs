@@ -373,7 +373,7 @@ fn refuse_partial_domain(
     }
     let help = "target the services in it to break them in another way";
     if severity.is_some_and(|(min, max)| !min.is_one() || !max.is_one()) {
-        mapping.refuse_key("severity", "a failure domain is wholly down or not at all", help);
+        mapping.refuse_key("severity", "a failure domain is completely down or not at all", help);
     }
 }
 

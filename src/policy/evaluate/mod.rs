@@ -29,7 +29,7 @@ pub struct Comparison {
     pub result: Ternary,
 }
 
-/// The result of a condition, and what it stands on.
+/// The result of a condition, and the figures that it is based on.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The result.

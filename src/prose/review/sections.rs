@@ -258,7 +258,7 @@ pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec
         blocks.push(ReviewBlock::Said("Taken away in the simulation, one at a time:".to_owned()));
         blocks.push(ReviewBlock::List(taken));
     }
-    let guards = simulation::held(review.report);
+    let guards = simulation::contained_calls(review.report);
     let count = guards.len();
     let mut items: Vec<String> = guards
         .into_iter()
@@ -279,7 +279,7 @@ pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec
         blocks.push(ReviewBlock::Said("By the simulation, as shares of trials:".to_owned()));
         blocks.push(ReviewBlock::List(items));
     }
-    let open: Vec<String> = simulation::unheld(review.report)
+    let open: Vec<String> = simulation::uncontained_calls(review.report)
         .into_iter()
         .map(|unheld| wording.call(&unheld.caller, &unheld.dependency))
         .collect();
@@ -346,12 +346,10 @@ pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<Rev
         items.push(format!("Sources: {}", sources.join(", ")));
     }
     items.extend(review.observed.notes.as_ref().map(|note| (wording.name)(note)));
-    let unknowns = simulation::unknowns(review.report).into_iter();
-    items.extend(
-        unknowns.map(|item| {
-            format!("Not stated, and it matters: {}", simulation::unknown(item, wording))
-        }),
-    );
+    let unknowns = simulation::relevant_unknowns(review.report).into_iter();
+    items.extend(unknowns.map(|item| {
+        format!("Not stated, and it matters: {}", simulation::unknown_sentence(item, wording))
+    }));
     let assumed = review.report.assumptions.iter();
     items.extend(assumed.map(|assumed| format!("Assumed: {}", (wording.name)(assumed))));
     items.push(simulation::footer(review.report));

@@ -84,7 +84,7 @@ fn observation_event(
     let verb = if observation.state == ComponentState::Failed { "fails" } else { "is degraded" };
     let share = observation
         .severity
-        .map(|severity| format!(" for {} of requests", format::stated(severity)));
+        .map(|severity| format!(" for {} of requests", format::stated_share(severity)));
     let until =
         observation.until_s.map(|until_s| format!(", until +{}", format::duration(until_s)));
     let source =
@@ -127,7 +127,7 @@ fn spread_text(what: &str, spread: Spread) -> String {
 fn action_event(action: &ActionReport, wording: &Wording) -> ReviewEvent {
     let target = action.target.as_ref().map(|target| format!(" {}", (wording.name)(target)));
     let caller = action.caller.as_ref().map(|caller| format!(" for {}", (wording.name)(caller)));
-    let share = action.share.map(|share| format!(", {}", format::stated(share)));
+    let share = action.share.map(|share| format!(", {}", format::stated_share(share)));
     let what = action.action;
     let more = [target, caller, share].map(Option::unwrap_or_default).concat();
     ReviewEvent {

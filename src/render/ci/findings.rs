@@ -77,7 +77,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         id: "files/unmatched".to_owned(),
         title: "changed files belong to no service".to_owned(),
         level: Level::Warning,
-        text: simulation::files(report, &WORDING).unwrap_or_default(),
+        text: simulation::files_sentence(report, &WORDING).unwrap_or_default(),
         key: "files/unmatched".to_owned(),
         places: Vec::new(),
     }));
@@ -85,7 +85,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         id: format!("unknown/{}", item.what),
         title: format!("{} is not stated", item.what),
         level: Level::Note,
-        text: simulation::unknown(item, &WORDING),
+        text: simulation::unknown_sentence(item, &WORDING),
         // By what is unknown and not by its line, so that an edit above does not make it a new
         // finding.
         key: format!("unknown/{}/{}/{}", item.what, item.caller, item.dependency),

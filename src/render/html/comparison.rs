@@ -89,7 +89,7 @@ fn pair_sections(
         )
     };
     let contained = |held: &[_]| -> Vec<String> {
-        held.iter().map(|held| said::contained(held, &WORDING)).collect()
+        held.iter().map(|held| said::containment_text(held, &WORDING)).collect()
     };
     body.push_str(&only("holds-a", &pair.a, &contained(&pair.only_a_contains)));
     body.push_str(&only("holds-b", &pair.b, &contained(&pair.only_b_contains)));

@@ -55,7 +55,7 @@ pub fn diagrams_page(
     body.push_str(&html_section(
         "losses",
         "Orders lost",
-        &(losses + &html_list(&simulation::worth(report, &WORDING))),
+        &(losses + &html_list(&simulation::losses_in_words(report, &WORDING))),
     ));
     let tornado = explained.and_then(|explained| chart::draw_tornado(explained, &STYLE).ok());
     let tornado = tornado.map_or_else(String::new, |svg| html_figure(&svg));
@@ -66,8 +66,9 @@ pub fn diagrams_page(
         "What contained failure, and what did not",
         &protections_list(report),
     ));
-    let unknowns =
-        simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
+    let unknowns = simulation::relevant_unknowns(report)
+        .into_iter()
+        .map(|item| simulation::unknown_sentence(item, &WORDING));
     let unknowns: Vec<String> = unknowns.collect();
     body.push_str(&html_section("unknowns", "Not stated, and it matters", &html_list(&unknowns)));
     body.push_str(&html_section("assumed", "Assumed", &html_list(&report.assumptions)));
@@ -89,10 +90,10 @@ fn page_head(report: &Report, headline: &str) -> String {
     } else {
         head.push_str(&format!("<h1>{}</h1>\n", sentence_markup(headline)));
     }
-    if let Some(said) = simulation::per_rollout(report, &WORDING) {
+    if let Some(said) = simulation::per_rollout_sentence(report, &WORDING) {
         head.push_str(&format!("<p>{}</p>\n", sentence_markup(&said)));
     }
-    if let Some(said) = simulation::interruption(report) {
+    if let Some(said) = simulation::interruption_note(report) {
         head.push_str(&format!(
             "<p class=\"alarm\"><strong>{}</strong></p>\n",
             sentence_markup(&said)
@@ -227,8 +228,8 @@ fn services_table(report: &Report) -> String {
 fn protections_list(report: &Report) -> String {
     let columns = ["caller:", "dependency:", "exposed", "propagated", "contained by:"];
     let mut table = HtmlTable::new("bw-held", &columns);
-    let held = simulation::held(report).into_iter().map(|held| (held.at, held.guards));
-    let unheld = simulation::unheld(report)
+    let held = simulation::contained_calls(report).into_iter().map(|held| (held.at, held.guards));
+    let unheld = simulation::uncontained_calls(report)
         .into_iter()
         .map(|unheld| (unheld, "nothing contained it".to_owned()));
     let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
@@ -273,14 +274,16 @@ fn when_section(
     add("first loss after", course.impact_s);
     add("noticed after", course.detected_s);
     add("over after", course.resolved_s);
-    items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
-    items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    items.extend(simulation::detection_shares(course).map(|by| format!("noticed by {by}")));
+    items.extend(
+        simulation::rollout_text(course, &WORDING).map(|rollout| format!("rollout {rollout}")),
+    );
     items.extend(report.example_trials.iter().map(|example_trial| {
         let label = example_trial.label.as_str().replace(' ', "-");
         format!(
             "a {label} rollout (trial {}): {}",
             example_trial.trial,
-            simulation::trial(example_trial, &WORDING)
+            simulation::trial_sentence(example_trial, &WORDING)
         )
     }));
     body.push_str(&html_list(&items));
@@ -289,9 +292,10 @@ fn when_section(
 
 fn report_facts(report: &Report) -> Vec<(&'static str, String)> {
     let targets = report.targets.iter().map(|target| {
-        let modes = target.modes.iter().map(|(mode, p)| format!("{mode} {}", format::stated(*p)));
+        let modes =
+            target.modes.iter().map(|(mode, p)| format!("{mode} {}", format::stated_share(*p)));
         let modes: Vec<String> = modes.collect();
-        let chance = format::stated(target.probability);
+        let chance = format::stated_share(target.probability);
         format!("{} breaks in {chance}: {}", name_in_sentence(&target.name), modes.join(", "))
     });
     let targets: Vec<String> = targets.collect();
@@ -300,7 +304,7 @@ fn report_facts(report: &Report) -> Vec<(&'static str, String)> {
         ("topology", name_in_sentence(&report.topology)),
         ("change", name_in_sentence(&report.change)),
         ("what breaks", targets.join("; ")),
-        ("chance that the change breaks", format::stated(report.failure_probability)),
+        ("chance that the change breaks", format::stated_share(report.failure_probability)),
         ("trials", format!("{trials}, seed {}, {} engine", report.seed, report.engine)),
         ("program", format!("blastwave {}", report.tool_version)),
     ]

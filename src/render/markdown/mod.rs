@@ -44,14 +44,15 @@ const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 pub fn render_comment(report: &Report) -> String {
     let mut parts = Vec::new();
     parts.extend(
+        simulation::interruption_note(report)
         // First what changes how everything below is read.
-        simulation::interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")),
+            .map(|interruption| format!("> ⚠️ **{interruption}**")),
     );
     parts.extend(report.verdict.as_ref().map(|_| comment_marker(report)));
     parts.extend(report.verdict.as_ref().map(verdict_text));
     parts.push(format!("**{}**", simulation::headline(report, &WORDING)));
-    parts.extend(simulation::per_rollout(report, &WORDING));
-    parts.extend(simulation::files(report, &WORDING));
+    parts.extend(simulation::per_rollout_sentence(report, &WORDING));
+    parts.extend(simulation::files_sentence(report, &WORDING));
     let alarms = simulation::alarms(report, &WORDING);
     parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
     parts.extend(flows_section(report));
@@ -60,16 +61,17 @@ pub fn render_comment(report: &Report) -> String {
     let deciders = report.verdict.iter().flat_map(|verdict| &verdict.deciders);
     let deciders: Vec<String> = deciders.map(|decider| prose(&decider.text)).collect();
     parts.extend(titled_list("What decides", &deciders));
-    let together = differences::together(report, &WORDING);
+    let together = differences::together_sentences(report, &WORDING);
     parts.extend(titled_list("Together", &together));
-    let since = differences::baseline(report, &WORDING);
+    let since = differences::baseline_sentences(report, &WORDING);
     let earlier =
         report.baseline.as_ref().map_or_else(String::new, |baseline| code(&baseline.change));
     parts.extend(titled_list(&format!("Since {earlier}"), &since));
     parts.extend(services_section(report));
     parts.extend(protections_section(report));
-    let unknowns =
-        simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
+    let unknowns = simulation::relevant_unknowns(report)
+        .into_iter()
+        .map(|item| simulation::unknown_sentence(item, &WORDING));
     parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
     let assumptions = report.assumptions.iter().map(|assumption| prose(assumption));
     parts.extend(folded_list("Assumed", assumptions.collect()));
@@ -270,17 +272,19 @@ fn course_section(report: &Report) -> Option<String> {
     add("noticed after", course.detected_s, format::duration);
     add("over after", course.resolved_s, format::duration);
     add("rolled out by the time it is noticed", course.exposure_at_detection, format::percent);
-    items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
-    items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    items.extend(simulation::detection_shares(course).map(|by| format!("noticed by {by}")));
+    items.extend(
+        simulation::rollout_text(course, &WORDING).map(|rollout| format!("rollout {rollout}")),
+    );
     items.extend(report.example_trials.iter().map(|example_trial| {
         let label = example_trial.label.as_str().replace(' ', "-");
         format!(
             "a {label} rollout (trial {}): {}",
             example_trial.trial,
-            simulation::trial(example_trial, &SENTENCES)
+            simulation::trial_sentence(example_trial, &SENTENCES)
         )
     }));
-    let worth = simulation::worth(report, &WORDING);
+    let worth = simulation::losses_in_words(report, &WORDING);
     // In a list the sentence stands alone and must say what is worth so much.
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
         Some(money) => format!("the lost orders are worth {money}"),
@@ -317,7 +321,7 @@ fn services_section(report: &Report) -> Option<String> {
 }
 
 fn protections_section(report: &Report) -> Option<String> {
-    let held = simulation::held(report);
+    let held = simulation::contained_calls(report);
     let mut items: Vec<String> = held
         .iter()
         .take(ROWS_MAX)
@@ -331,7 +335,7 @@ fn protections_section(report: &Report) -> Option<String> {
             format!("{call}: {}{passed}", held.guards)
         })
         .collect();
-    items.extend(simulation::unheld(report).iter().take(ROWS_MAX).map(|unheld| {
+    items.extend(simulation::uncontained_calls(report).iter().take(ROWS_MAX).map(|unheld| {
         let call = WORDING.call(&unheld.caller, &unheld.dependency);
         format!("{call}: nothing contained it; propagated {}", format::percent(unheld.passed))
     }));

@@ -7,14 +7,14 @@ use crate::report::Report;
 
 /// Adds the sections for which there is something to say.
 pub(super) fn add_sections(page: &mut Page, report: &Report) {
-    let together = differences::together(report, &page.wording);
+    let together = differences::together_sentences(report, &page.wording);
     add_section(
         page,
         "Together",
         "how often flows fail by each change alone, and by all",
         &together,
     );
-    let since = differences::baseline(report, &page.wording);
+    let since = differences::baseline_sentences(report, &page.wording);
     let earlier = report.baseline.as_ref().map_or_else(String::new, |baseline| {
         let name = page.shown_name(&baseline.change);
         format!("the earlier result of {name} ({} trials), with 95% intervals", baseline.trials)

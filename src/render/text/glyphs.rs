@@ -16,7 +16,7 @@ pub(super) struct Glyphs {
     heights: &'static [&'static str],
     /// The changed thing, likely to fail, may fail, degraded, well.
     marks: [&'static str; 5],
-    /// To what is below in a tree: to one of several where failure got through, where it was held; to
+    /// To what is below in a tree: to one of several where failure propagated, where it was contained; to
     /// the last one, likewise; past those above the last; past none.
     branches: [&'static str; 6],
     pub(super) ellipsis: &'static str,
@@ -118,7 +118,7 @@ impl Glyphs {
         [self.branches[corner], self.branches[4 + usize::from(is_last)]]
     }
 
-    /// The signs of failure that got through, and of failure that was held.
+    /// Returns the signs of failure that propagated, and of failure that was contained.
     pub(super) fn edge_signs(&self) -> [&'static str; 2] {
         [self.branches[0], self.branches[1]].map(str::trim_end)
     }
@@ -180,7 +180,7 @@ impl Glyphs {
     }
 }
 
-/// How many of so many parts a share fills: none only for 0, all only for 1.
+/// Number of these parts that a share fills: none only for 0, all only for 1.
 fn part_of(share: f64, parts: usize) -> usize {
     match share {
         _ if share.is_nan() || share <= 0.0 => 0,

@@ -3,7 +3,7 @@
 use super::Page;
 use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
 use crate::prose::format;
-use crate::prose::simulation::{self, Held};
+use crate::prose::simulation::{self, ContainedCall};
 use crate::report::Report;
 
 /// How many calls are shown of either kind.
@@ -12,8 +12,8 @@ const UNHELD_MAX: usize = 3;
 
 /// Adds the section where failure came to a call at all.
 pub(super) fn add_guards(page: &mut Page, report: &Report) {
-    let held = simulation::held(report);
-    let unheld = simulation::unheld(report);
+    let held = simulation::contained_calls(report);
+    let unheld = simulation::uncontained_calls(report);
     if held.is_empty() && unheld.is_empty() {
         return;
     }
@@ -38,7 +38,7 @@ pub(super) fn add_guards(page: &mut Page, report: &Report) {
     }
 }
 
-fn guard_row(page: &Page, held: &Held<'_>) -> [String; 3] {
+fn guard_row(page: &Page, held: &ContainedCall<'_>) -> [String; 3] {
     let call = page.wording.call(&held.at.caller, &held.at.dependency);
     let passed = held.at.passed;
     let passed = if passed > 0.0 {

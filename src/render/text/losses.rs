@@ -18,7 +18,7 @@ pub(super) fn add_losses(page: &mut Page, report: &Report) {
     }
     let figures = loss_figures(total);
     page.add_parts("  ", &figures);
-    let worth = simulation::worth(report, &page.wording);
+    let worth = simulation::losses_in_words(report, &page.wording);
     if !worth.is_empty() {
         page.add_parts("  ", &worth);
     }

@@ -226,17 +226,17 @@ impl Page {
 }
 
 fn add_headline(page: &mut Page, report: &Report) {
-    if let Some(interruption) = simulation::interruption(report) {
+    if let Some(interruption) = simulation::interruption_note(report) {
         page.add_paragraph(Emphasis::Doubtful, "", &interruption);
         page.add_gap();
     }
     add_verdict(page, report);
     let headline = simulation::headline(report, &page.wording);
     page.add_paragraph(Emphasis::Strong, "", &headline);
-    if let Some(per_rollout) = simulation::per_rollout(report, &page.wording) {
+    if let Some(per_rollout) = simulation::per_rollout_sentence(report, &page.wording) {
         page.add_paragraph(Emphasis::Plain, "", &per_rollout);
     }
-    if let Some(files) = simulation::files(report, &page.wording) {
+    if let Some(files) = simulation::files_sentence(report, &page.wording) {
         page.add_paragraph(Emphasis::Plain, "", &files);
     }
     for (word, text) in simulation::alarms(report, &page.wording) {
@@ -279,13 +279,13 @@ fn add_deciders(page: &mut Page, report: &Report) {
 }
 
 fn add_unknowns(page: &mut Page, report: &Report) {
-    let unknowns = simulation::unknowns(report);
+    let unknowns = simulation::relevant_unknowns(report);
     if unknowns.is_empty() {
         return;
     }
     page.add_head("Not stated", "and it matters: the result at best and at worst");
     for item in unknowns {
-        let text = simulation::unknown(item, &page.wording);
+        let text = simulation::unknown_sentence(item, &page.wording);
         page.add_paragraph(Emphasis::Plain, "  ", &text);
     }
 }

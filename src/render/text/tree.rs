@@ -1,4 +1,4 @@
-//! The cascade as a tree: what breaks, what it takes with it, where a guard held.
+//! The cascade as a tree: what breaks, what fails because of it, where a protection contained it.
 
 use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
 use super::{Page, TextStyle, losses, units};
@@ -123,7 +123,7 @@ impl Tree {
         self.by[at].map(|edge| &focus.edges[edge])
     }
 
-    /// Whether failure got through on the way to a box.
+    /// Whether failure propagated on the way to a box.
     fn is_spreading(&self, focus: &CascadeReport, at: usize) -> bool {
         // A root was reached by no edge, so nothing can have held it.
         self.edge_to(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
@@ -264,7 +264,7 @@ fn add_legend(page: &mut Page, focus: &CascadeReport) {
         left.push(format!("{} hit too", format::plural(focus.omitted, "service")));
     }
     if focus.rarely_hit > 0 {
-        let share = format::stated((focus.threshold * 1000.0).round() / 1000.0);
+        let share = format::stated_share((focus.threshold * 1000.0).round() / 1000.0);
         let services = format::plural(focus.rarely_hit, "service");
         left.push(format!("{services} hit in under {share} of simulations"));
     }

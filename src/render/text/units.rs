@@ -119,7 +119,7 @@ fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
 }
 
 fn head_row(report: &Report, title: &str, last: [&str; 2]) -> TextRow {
-    let anyway = simulation::anyway_head(report);
+    let anyway = simulation::baseline_head(report);
     let heads = ["fails", "interval", "degraded", "at peak", anyway, last[0], last[1]];
     TextRow {
         mark: None,
@@ -148,7 +148,7 @@ fn unit_row(
         TextCell::new(Emphasis::Faint, format::interval(&failures.failed, page.glyphs.dash)),
         TextCell::new(Emphasis::Plain, format::estimate(&failures.degraded)),
         TextCell::new(Emphasis::Plain, format::percent(unit.failing_share)),
-        TextCell::new(Emphasis::Faint, simulation::anyway(report, unit)),
+        TextCell::new(Emphasis::Faint, simulation::baseline_cell(report, unit)),
     ];
     cells.extend(last);
     let name = if unit.critical == Some(true) { Emphasis::Strong } else { Emphasis::Plain };

@@ -50,7 +50,7 @@ fn example_trials(page: &mut Page, report: &Report) {
     for (label, trial) in labels.iter().zip(&report.example_trials) {
         let rest = " ".repeat(width - text_columns(label));
         let number = trial.trial;
-        let text = simulation::trial(trial, &page.wording);
+        let text = simulation::trial_sentence(trial, &page.wording);
         page.add_notice(
             Emphasis::Strong,
             &format!("{label}{rest}"),
@@ -129,8 +129,8 @@ fn timeline_remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
     let impact = impact
         .map(|impact| format!("orders are lost in {} of simulations", format::estimate(&impact)));
-    let noticed = simulation::noticed(course).map(|by| format!("noticed by {by}"));
+    let noticed = simulation::detection_shares(course).map(|by| format!("noticed by {by}"));
     let rollout =
-        simulation::rollout(course, &page.wording).map(|rollout| format!("rollout {rollout}"));
+        simulation::rollout_text(course, &page.wording).map(|rollout| format!("rollout {rollout}"));
     [rollout, noticed, impact].into_iter().flatten().collect()
 }

@@ -160,7 +160,7 @@ impl Linker {
     }
 
     /// Returns the services at which all requests begin a trace, each with a known operation: only those can be
-    /// told apart by operations wholly. What others call, too, keeps its dependencies for all.
+    /// told apart by operations completely. What others call, too, keeps its dependencies for all.
     fn entries_only(&self, shown: &BTreeSet<(u32, u32)>) -> BTreeSet<u32> {
         let mut begun: BTreeMap<u32, u64> = BTreeMap::new();
         for ((service, _), count) in self.roots.iter().filter(|(root, _)| shown.contains(root)) {
