@@ -73,7 +73,7 @@ pub(super) fn compile_topology(topology: &Topology) -> Plan {
 struct DeclaredNodes {
     /// The service of a node, or nothing for a flow.
     nodes: Vec<Option<u32>>,
-    /// For each node the numbers of its dependencies among all that are declared_nodes.
+    /// For each node the numbers of its dependencies among all that are declared.
     calls: Vec<Vec<u32>>,
     /// The first node of each service: its plain one; its endpoints follow.
     first: Vec<u32>,

@@ -109,7 +109,7 @@ enum TriedPart {
     Fallback(usize),
 }
 
-/// How many variants of a variant are affordable, each of so many trials.
+/// Number of variants that are affordable, each of this number of trials.
 fn affordable_variants(variant: &Variant, trials: u64, least: usize) -> usize {
     let endpoints =
         variant.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
@@ -203,7 +203,7 @@ fn parts_to_try(variant: &Variant, summary: &Summary) -> Vec<TriedPart> {
 }
 
 impl TriedPart {
-    /// The variant in which it fails with certainty, or never by itself.
+    /// Returns the variant in which it fails with certainty, or never by itself.
     fn variant_with(self, variant: &Variant, fails: bool) -> Variant {
         let mut variant = variant.clone();
         let (chance, contrary) =

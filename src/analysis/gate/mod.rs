@@ -259,7 +259,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// RunPurpose of a run of a check.
+/// Purpose of a run of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RunPurpose {
     /// A report with everything that explains the verdict.
