@@ -151,13 +151,14 @@ fn timeline_lanes(
         let of = observed.into_iter().flat_map(|observed| &observed.observed);
         of.filter(|of| of.name == name && of.is_flow == is_flow).cloned().collect()
     };
-    let mut by_name: BTreeMap<String, Vec<LaneRow>> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
-    let mut add = |lane: String, row: LaneRow| {
-        if !by_name.contains_key(&lane) {
-            order.push(lane.clone());
+    // By what the lanes are for; `None` holds what has no team, zone or tier.
+    let mut by_key: BTreeMap<Option<String>, Vec<LaneRow>> = BTreeMap::new();
+    let mut order: Vec<Option<String>> = Vec::new();
+    let mut add = |key: Option<String>, row: LaneRow| {
+        if !by_key.contains_key(&key) {
+            order.push(key.clone());
         }
-        by_name.entry(lane).or_default().push(row);
+        by_key.entry(key).or_default().push(row);
     };
     for item in &cascade.boxes {
         let observed = seen(&item.name, false);
@@ -165,15 +166,8 @@ fn timeline_lanes(
         if item.folded.is_some() || item.first_failed_s.is_none() && observed.is_empty() {
             continue;
         }
-        let lane = match lanes {
-            TimelineLanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
-            TimelineLanes::Zone => zone_lane(&item.zones),
-            TimelineLanes::Tier => {
-                item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
-            }
-        };
         add(
-            lane,
+            lane_key(lanes, item.team.as_ref(), &item.zones, item.tier),
             LaneRow {
                 name: item.name.clone(),
                 rank: item.rank,
@@ -191,14 +185,8 @@ fn timeline_lanes(
     for item in report.services.iter().filter(|service| !drawn(&service.name)) {
         let observed = seen(&item.name, false);
         if observed.iter().any(|observed| observed.state != ComponentState::Unaffected) {
-            let lane = match lanes {
-                TimelineLanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
-                TimelineLanes::Zone => "no zone".to_owned(),
-                TimelineLanes::Tier => {
-                    item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
-                }
-            };
-            add(lane, unit_row(item, observed));
+            let key = lane_key(lanes, item.team.as_ref(), &[], item.tier);
+            add(key, unit_row(item, observed));
         }
     }
     let flows: Vec<LaneRow> = report
@@ -211,25 +199,45 @@ fn timeline_lanes(
         .map(|flow| unit_row(flow, seen(&flow.name, true)))
         .filter(|row| row.first.is_some() || !row.observed.is_empty())
         .collect();
+    let is_single = order.len() == 1;
     let mut all: Vec<Lane> = order
         .into_iter()
-        .map(|name| {
-            let rows = by_name.remove(&name).expect("every lane has lines");
-            Lane { name, rows }
+        .map(|key| {
+            let rows = by_key.remove(&key).expect("every lane has lines");
+            // Beside no other lane, what is absent is not worth a word.
+            let absent = if is_single { "services" } else { lanes.absent_name() };
+            Lane { name: key.unwrap_or_else(|| absent.to_owned()), rows }
         })
         .collect();
-    if all.len() == 1 && all[0].name.starts_with("no ") {
-        "services".clone_into(&mut all[0].name);
-    }
     if !flows.is_empty() {
         all.push(Lane { name: "order flows".to_owned(), rows: flows });
     }
     all
 }
 
-/// Returns the lane of a service by where it runs.
-fn zone_lane(zones: &[String]) -> String {
-    if zones.is_empty() { "no zone".to_owned() } else { zones.join(", ") }
+/// Returns the name of the lane of a service; `None` where it states nothing that lanes are for.
+fn lane_key(
+    lanes: TimelineLanes,
+    team: Option<&String>,
+    zones: &[String],
+    tier: Option<u32>,
+) -> Option<String> {
+    match lanes {
+        TimelineLanes::Team => team.cloned(),
+        TimelineLanes::Zone => (!zones.is_empty()).then(|| zones.join(", ")),
+        TimelineLanes::Tier => tier.map(|tier| format!("tier {tier}")),
+    }
+}
+
+impl TimelineLanes {
+    /// Returns the name of the lane of services that state nothing.
+    fn absent_name(self) -> &'static str {
+        match self {
+            Self::Team => "no team",
+            Self::Zone => "no zone",
+            Self::Tier => "no tier",
+        }
+    }
 }
 
 impl LaneRow {

@@ -36,6 +36,7 @@ mod random;
 mod ranking;
 mod readme;
 mod reference;
+mod regressions;
 mod replay;
 mod requests;
 mod reviews;
