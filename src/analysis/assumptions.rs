@@ -5,6 +5,7 @@ use crate::compile::plan::{Plan, UnknownPool};
 use crate::model::change::{ChangePlaces, Rollout, Routing, Strategy};
 use crate::model::topology::{Evidence, Objective};
 use crate::model::{Change, Topology, defaults};
+use crate::prose::format;
 
 /// The most dependencies that are named one by one.
 const NAMED: usize = 3;
@@ -96,19 +97,19 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
             Strategy::Cells => "cells",
         };
         let first = rollout.stages.first();
-        let exposure = first.map_or(100.0, |stage| stage.exposure.get() * 100.0);
+        let exposure = first.map_or(1.0, |stage| stage.exposure.get());
         let bake = first.and_then(|stage| stage.bake);
         let watched = bake.map_or_else(String::new, |bake| format!(", with a bake of {bake}"));
-        let caught = first.map_or(0.0, |stage| stage.catch_probability.get() * 100.0);
+        let caught = first.map_or(0.0, |stage| stage.catch_probability.get());
         let gate = if caught > 0.0 {
-            format!(" and a gate that catches {} of failing targets", percent_text(caught))
+            format!(" and a gate that catches {} of failing targets", format::stated_share(caught))
         } else {
             String::new()
         };
         said.push(format!(
             "`{name}` stands for {} stages, the first of {}{watched}{gate}",
             rollout.stages.len(),
-            percent_text(exposure)
+            format::stated_share(exposure)
         ));
     }
     let is_kept = |rollout: &Rollout| rollout.routing == Routing::Sticky;
@@ -127,7 +128,7 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
     if detection.alert_threshold.is_none() && detection.failures.is_none() {
         said.push(format!(
             "an alert notices when {} of the orders of a flow fail, or {} requests to a flow or to a target",
-            percent_text(defaults::ALERT_THRESHOLD * 100.0),
+            format::stated_share(defaults::ALERT_THRESHOLD),
             defaults::FAILURES
         ));
     }
@@ -176,7 +177,7 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
         said.push(format!(
             "the objective of {} is {} over {}, since none is stated",
             name_list(&lacking),
-            percent_text(objective.availability.get() * 100.0),
+            format::stated_share(objective.availability.get()),
             objective.window
         ));
     }
@@ -216,8 +217,4 @@ fn name_list(names: &[&str]) -> String {
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
 }
-
-fn percent_text(percent: f64) -> String {
     // Six decimals hide the rounding errors of shares such as 0.1 times 100.
-    format!("{}%", (percent * 1e6).round() / 1e6)
-}

@@ -5,6 +5,7 @@ use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::{Event, Trace, TraceStep};
 use crate::model::Topology;
 use crate::model::change::TargetRef;
+use crate::prose::format;
 use crate::report::trial_trace::{OverloadReport, StateReport, StepReport};
 use crate::report::{TrialLabel, TrialTrace};
 use crate::sort::Arrange as _;
@@ -115,7 +116,11 @@ impl TraceNames {
     fn action_sentence(&self, by: u32, kind: InterventionKind, service: u32, share: f64) -> String {
         let name = |service: u32| self.services.get(service as usize).map(String::as_str);
         let who = name(by).unwrap_or("somebody");
-        let part = if share < 1.0 { format!("{} of ", percent_text(share)) } else { String::new() };
+        let part = if share < 1.0 {
+            format!("{} of ", format::percent_to_a_tenth(share))
+        } else {
+            String::new()
+        };
         match (kind, name(service)) {
             (InterventionKind::Bypass, on) => {
                 format!("{who} leads {part}the calls around {}", on.unwrap_or("everything"))
@@ -128,7 +133,7 @@ impl TraceNames {
                 format!("{who} restarts {part}{}", on.unwrap_or("everything"))
             }
             (InterventionKind::AddCapacity, on) => {
-                let more = percent_text(share);
+                let more = format::percent_to_a_tenth(share);
                 format!("{who} gives {} {more} more capacity", on.unwrap_or("everything"))
             }
             (InterventionKind::RemoveCapacity, on) => {
@@ -149,7 +154,7 @@ impl TraceNames {
                 format!(
                     "stage {} begins: {} have the change",
                     stage + 1,
-                    percent_text(moment.exposure)
+                    format::percent_to_a_tenth(moment.exposure)
                 )
             }
             Event::GatePassed(stage) => format!("the gate after stage {} lets it pass", stage + 1),
@@ -192,8 +197,4 @@ impl TraceNames {
             }
         }
     }
-}
-
-fn percent_text(share: f64) -> String {
-    format!("{}%", (share * 1000.0).round() / 10.0)
 }

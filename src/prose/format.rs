@@ -185,6 +185,42 @@ fn trimmed_number(value: f64, digits: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A number with three digits, for a figure beside its limit: `0.0926`, `43.2`, `326,700`.
+pub(crate) fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 => 0,
+        small if small < 0.001 => 6,
+        small if small < 0.1 => 4,
+        small if small < 1.0 => 3,
+        small if small < 10.0 => 2,
+        small if small < 1000.0 => 1,
+        _ => return group_digits(&format!("{value:.0}")),
+    };
+    trimmed_number(value, decimals)
+}
+
+/// A share in percent with three digits, for a figure beside its limit: `1.62%`.
+pub(crate) fn percent_three_digits(share: f64) -> String {
+    format!("{}%", three_digits(share * 100.0))
+}
+
+/// A share to a tenth of a percent, for what is drawn in one trial: `33.3%`.
+pub(crate) fn percent_to_a_tenth(share: f64) -> String {
+    format!("{}%", (share * 1000.0).round() / 10.0)
+}
+
+/// The usual name of a window of this many seconds with a blank behind it: `monthly `.
+pub(crate) fn window_name(seconds: f64) -> &'static str {
+    const DAY: f64 = 86_400.0;
+    match seconds / DAY {
+        days if (6.5..7.5).contains(&days) => "weekly ",
+        days if (27.5..31.5).contains(&days) => "monthly ",
+        days if (89.0..92.5).contains(&days) => "quarterly ",
+        days if (364.0..366.5).contains(&days) => "yearly ",
+        _ => "",
+    }
+}
+
 /// A duration in its two largest units: `300 ms`, `45 s`, `16 min`, `1 h 40 min`, `2 d 3 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];

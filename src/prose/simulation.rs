@@ -99,7 +99,7 @@ fn impact_sentence(flow: &UnitReport, wording: &Wording) -> String {
     };
     let budget = flow.budget.as_ref().map_or_else(String::new, |budget| {
         let window = flow.objective.as_ref().map_or(0.0, |objective| objective.window_s);
-        format!(", {} its {}error budget", ratio_text(budget.mean), window_name(window))
+        format!(", {} its {}error budget", ratio_text(budget.mean), format::window_name(window))
     });
     let costs = lost.map_or_else(String::new, |lost| {
         format!(", and {} {}", format::mean(lost), order_noun(lost))
@@ -300,19 +300,7 @@ fn ratio_text(share: f64) -> String {
     }
 }
 
-/// Returns the usual name of a window with a blank behind it: `monthly `.
-fn window_name(seconds: f64) -> &'static str {
-    const DAY: f64 = 86_400.0;
     // Windows are not exact: a month has 28 to 31 days.
-    match seconds / DAY {
-        days if (6.5..7.5).contains(&days) => "weekly ",
-        days if (27.5..31.5).contains(&days) => "monthly ",
-        days if (89.0..92.5).contains(&days) => "quarterly ",
-        days if (364.0..366.5).contains(&days) => "yearly ",
-        _ => "",
-    }
-}
-
 /// Returns which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
 fn other_flows(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
     let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));

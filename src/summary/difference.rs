@@ -1,4 +1,4 @@
-//! Differences between two simulations of the same trials.
+//! Statistics of differences between two simulations of the same trials.
 //!
 //! Draws are keyed by name, so trial `i` is the same on both sides, and what both have in
 //! common cancels in the difference within a trial: the common random numbers of the simulation

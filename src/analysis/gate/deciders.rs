@@ -18,13 +18,13 @@
 use super::Check;
 use super::facts::TrialFacts;
 use super::runs::{Context, Run};
-use super::sentences::{number_text, percent_text};
 use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally};
 use crate::model::change::Delay;
 use crate::model::{Change, Seconds, Share, defaults};
 use crate::policy::Severity;
 use crate::policy::evaluate::{Ternary, evaluate};
+use crate::prose::format;
 use crate::report::{Assumption, DeciderInput, DeciderReport, Decision};
 use crate::sort::Arrange as _;
 
@@ -330,9 +330,9 @@ fn input_text(input: DeciderInput, value: f64) -> String {
             format!("{:.0} min", value / 60.0)
         }
         DeciderInput::Rollback | DeciderInput::Detection => {
-            format!("{} min", number_text((value / 6.0).round() / 10.0))
+            format!("{} min", format::three_digits((value / 6.0).round() / 10.0))
         }
-        _ => percent_text((value * 1000.0).round() / 1000.0),
+        _ => format::percent_three_digits((value * 1000.0).round() / 1000.0),
     }
 }
 

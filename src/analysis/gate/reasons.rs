@@ -2,10 +2,11 @@
 
 use super::rules::RuleState;
 use super::runs::Run;
-use super::sentences::{SentenceContext, number_text, percent_text, ratio_text};
+use super::sentences::{SentenceContext, ratio_text};
 use super::{Assumption, Check};
 use crate::model::Topology;
 use crate::policy::evaluate::{Comparison, Ternary};
+use crate::prose::format;
 
 /// Returns what came of a rule in a sentence, the figure that decides it first; nothing where it holds.
 pub(super) fn rule_reason(
@@ -120,7 +121,7 @@ pub(super) fn headroom_sentence(
     if share <= 0.0 {
         return Some(format!("{name} loses no outage minute in 19 of 20 simulated rollouts"));
     }
-    let minutes = number_text(share * topology.flows[flow].objective().budget_minutes());
+    let minutes = format::three_digits(share * topology.flows[flow].objective().budget_minutes());
     let (share, budget) = (ratio_text(share), speaker.budget_name(flow));
     Some(format!(
         "{name} loses at most {minutes} outage minutes in 19 of 20 simulated rollouts, {share} its {budget}"
@@ -136,8 +137,9 @@ fn steady_state_sentence(topology: &Topology, run: &Run<'_>) -> Option<String> {
     let (_, flow) = judged
         .map(|flow| (unavailable(flow) / allowed(flow), flow))
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1)))?;
-    let (name, missed) = (&topology.flows[flow].name, percent_text(unavailable(flow)));
-    let limit = percent_text(allowed(flow));
+    let (name, missed) =
+        (&topology.flows[flow].name, format::percent_three_digits(unavailable(flow)));
+    let limit = format::percent_three_digits(allowed(flow));
     Some(format!("{name} is unavailable {missed} of the time, its objective allows {limit}"))
 }
 
@@ -157,7 +159,7 @@ pub(super) fn policy_reason(name: &str, is_default: bool, held: usize, all: usiz
 
 /// Returns a number of simulated rollouts in words.
 pub(super) fn simulations_text(trials: u64) -> String {
-    format!("{} simulated rollouts", number_text(trials as f64))
+    format!("{} simulated rollouts", format::three_digits(trials as f64))
 }
 
 /// Returns how what is not stated was taken, where that is not as simulated.

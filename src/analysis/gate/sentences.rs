@@ -1,12 +1,12 @@
 //! Figures and limits in sentences: the flow or service first, then the figure, then the limit.
 
 use crate::analysis::budget;
-use crate::digits::group_digits;
-use crate::model::{Seconds, Topology};
+use crate::model::Topology;
 use crate::policy::evaluate::{
     Basis, Comparison, Event, Figure, Metric, Outcome, Statistic, Ternary, Unit,
 };
 use crate::policy::expression::Operator;
+use crate::prose::format;
 
 /// Scenario that sentences about a check refer to.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ impl SentenceContext<'_> {
             Unit::Service(index) => (&self.topology.services[index].name, None),
         };
         let breaks = self.change;
-        let share = percent_text(value);
+        let share = format::percent_three_digits(value);
         Some(match figure.metric {
             Metric::Probability {
                 event: Event::Unit(Basis::Baseline, Outcome::Failed), ..
@@ -77,7 +77,7 @@ impl SentenceContext<'_> {
                 format!("{name} fails {share} of its requests at the worst moment, on average")
             }
             Metric::Outage(statistic) => {
-                let minutes = number_text(value);
+                let minutes = format::three_digits(value);
                 let often = frequency_text(statistic);
                 format!("{name} loses {minutes} outage minutes{often} if {breaks} breaks")
             }
@@ -89,7 +89,7 @@ impl SentenceContext<'_> {
                 self.budget_loss(flow?, mean_minutes, frequency_text(Statistic::Mean))
             }
             Metric::Orders(statistic) => {
-                let (orders, often) = (number_text(value), frequency_text(statistic));
+                let (orders, often) = (format::three_digits(value), frequency_text(statistic));
                 format!("{name} loses {orders} orders{often} if {breaks} breaks")
             }
             Metric::Share | Metric::Other => return None,
@@ -99,7 +99,7 @@ impl SentenceContext<'_> {
     fn budget_loss(&self, flow: usize, minutes: f64, often: &str) -> String {
         let of = &self.topology.flows[flow];
         let share = ratio_text(minutes / of.objective().budget_minutes());
-        let (name, breaks, minutes) = (&of.name, self.change, number_text(minutes));
+        let (name, breaks, minutes) = (&of.name, self.change, format::three_digits(minutes));
         let budget = self.budget_name(flow);
         format!(
             "{name} loses {minutes} outage minutes{often} if {breaks} breaks, {share} its {budget}"
@@ -141,7 +141,7 @@ impl SentenceContext<'_> {
 
     /// Returns the outage minutes that are left of the error budget of a flow.
     fn left(&self, flow: usize) -> String {
-        number_text(budget::left_minutes(self.topology, flow, self.spent))
+        format::three_digits(budget::left_minutes(self.topology, flow, self.spent))
     }
 
     fn is_spent(&self, flow: usize) -> bool {
@@ -150,7 +150,10 @@ impl SentenceContext<'_> {
 
     /// Returns what people call the error budget of a flow: `monthly error budget`.
     pub(super) fn budget_name(&self, flow: usize) -> String {
-        format!("{}error budget", window_name(self.topology.flows[flow].objective().window))
+        format!(
+            "{}error budget",
+            format::window_name(self.topology.flows[flow].objective().window.get())
+        )
     }
 }
 
@@ -163,24 +166,11 @@ fn frequency_text(statistic: Statistic) -> &'static str {
     }
 }
 
-/// Returns the usual name of a window with a blank behind it: `monthly `.
-fn window_name(window: Seconds) -> &'static str {
-    const DAY: f64 = 86_400.0;
-    let days = window.get() / DAY;
-    match () {
-        () if (6.5..7.5).contains(&days) => "weekly ",
-        () if (27.5..31.5).contains(&days) => "monthly ",
-        () if (89.0..92.5).contains(&days) => "quarterly ",
-        () if (364.0..366.5).contains(&days) => "yearly ",
-        () => "",
-    }
-}
-
 /// Returns a value as its metric is read by people.
 pub(super) fn metric_text(value: f64, metric: Metric) -> String {
     match metric {
-        Metric::Outage(_) | Metric::Orders(_) | Metric::Other => number_text(value),
-        _ => percent_text(value),
+        Metric::Outage(_) | Metric::Orders(_) | Metric::Other => format::three_digits(value),
+        _ => format::percent_three_digits(value),
     }
 }
 
@@ -188,33 +178,9 @@ pub(super) fn metric_text(value: f64, metric: Metric) -> String {
 pub(super) fn ratio_text(share_of: f64) -> String {
     // A percentage above 200 is harder to read than a factor.
     if share_of < 2.0 {
-        format!("{} of", percent_text(share_of))
+        format!("{} of", format::percent_three_digits(share_of))
     } else {
-        format!("{} times", number_text(share_of))
-    }
-}
-
-/// Returns a share in percent with three digits: `1.62%`.
-pub(super) fn percent_text(value: f64) -> String {
-    format!("{}%", number_text(value * 100.0))
-}
-
-/// Returns a number with three digits, thousands apart: `0.0926`, `43.2`, `326,700`.
-pub(super) fn number_text(value: f64) -> String {
-    let digits = match value.abs() {
-        0.0 => 0,
-        small if small < 0.001 => 6,
-        small if small < 0.1 => 4,
-        small if small < 1.0 => 3,
-        small if small < 10.0 => 2,
-        small if small < 1000.0 => 1,
-        _ => return group_digits(&format!("{value:.0}")),
-    };
-    let text = format!("{value:.digits$}");
     // Zeros at the end would claim a precision that three digits do not have.
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
+        format!("{} times", format::three_digits(share_of))
     }
 }
