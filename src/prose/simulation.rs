@@ -397,37 +397,66 @@ pub(crate) fn per_rollout_sentence(report: &Report, wording: &Wording) -> Option
     Some(figures.map_or_else(|| format!("{often}."), |figures| format!("{often}: {figures}.")))
 }
 
-/// Returns what must not be overlooked: a word, and what it is about.
-pub(crate) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, String)> {
-    let about = |names: &[String], one: &str, many: &str| {
-        let verb = if names.len() == 1 { one } else { many };
-        let names: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
-        format!("{} {verb}", format::list(&names, "and", 5))
+/// Something that a reader must not overlook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    Metastable,
+    NeverRecovers,
+    Unsettled,
+}
+
+impl Alarm {
+    /// Returns the names of the services that the alarm is about.
+    fn services(self, report: &Report) -> &[String] {
+        match self {
+            Self::Metastable => &report.metastable,
+            Self::NeverRecovers => &report.never_recovers,
+            Self::Unsettled => &report.unsettled,
+        }
+    }
+
+    /// Returns the predicate for one service, and for several.
+    fn predicates(self) -> [&'static str; 2] {
+        match self {
+            Self::Metastable => [
+                "stays overloaded after the cause is gone, in some simulations.",
+                "stay overloaded after the cause is gone, in some simulations.",
+            ],
+            Self::NeverRecovers => [
+                "does not recover without help, in some simulations.",
+                "do not recover without help, in some simulations.",
+            ],
+            Self::Unsettled => [
+                "does not settle in some simulations: do not trust its figures.",
+                "do not settle in some simulations: do not trust their figures.",
+            ],
+        }
+    }
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Metastable => "Metastable",
+            Self::NeverRecovers => "Never recovers",
+            Self::Unsettled => "Unsettled",
+        })
+    }
+}
+
+/// Returns the alarms of a report, each with its sentence.
+pub(crate) fn alarms(report: &Report, wording: &Wording) -> Vec<(Alarm, String)> {
+    let sentence = |alarm: Alarm| {
+        let services = alarm.services(report);
+        let [one, many] = alarm.predicates();
+        let names: Vec<String> = services.iter().map(|name| (wording.name)(name)).collect();
+        let predicate = if services.len() == 1 { one } else { many };
+        format!("{} {predicate}", format::list(&names, "and", 5))
     };
-    let alarms = [
-        (
-            "Metastable",
-            &report.metastable,
-            "stays overloaded after the cause is gone, in some simulations.",
-            "stay overloaded after the cause is gone, in some simulations.",
-        ),
-        (
-            "Never recovers",
-            &report.never_recovers,
-            "does not recover without help, in some simulations.",
-            "do not recover without help, in some simulations.",
-        ),
-        (
-            "Unsettled",
-            &report.unsettled,
-            "does not settle in some simulations: do not trust its figures.",
-            "do not settle in some simulations: do not trust their figures.",
-        ),
-    ];
-    alarms
+    [Alarm::Metastable, Alarm::NeverRecovers, Alarm::Unsettled]
         .into_iter()
-        .filter(|(_, names, ..)| !names.is_empty())
-        .map(|(word, names, one, many)| (word, about(names, one, many)))
+        .filter(|alarm| !alarm.services(report).is_empty())
+        .map(|alarm| (alarm, sentence(alarm)))
         .collect()
 }
 

@@ -14,6 +14,7 @@ use crate::model::change::{ChangePlaces, Delay, Routing};
 use crate::model::incident::held_within;
 use crate::model::topology::{Caller, DomainId, ServiceId};
 use crate::model::{Change, Topology, defaults, yaml_word};
+use crate::report::EditedFile;
 
 /// The texts of the files that advice is about; nothing where there is no file of its own.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,8 +48,8 @@ impl Advice {
     pub fn write_files(&self, texts: FileTexts<'_>) -> WrittenFiles {
         // An incident holds both in one file, where all edits must go.
         let is_one = texts.topology.is_some() && texts.topology == texts.change;
-        let mut topology = FileDraft::new(texts.topology, "topology");
-        let mut change = FileDraft::new(texts.change.filter(|_| !is_one), "change");
+        let mut topology = FileDraft::new(texts.topology, EditedFile::Topology);
+        let mut change = FileDraft::new(texts.change.filter(|_| !is_one), EditedFile::Change);
         let (mut state, mut left_out) = (self.base.clone(), Vec::new());
         for (what, steps) in &self.steps {
             match write_protection(steps, &state, [&topology, &change], is_one) {
@@ -95,17 +96,16 @@ fn write_protection(
 struct FileDraft {
     text: Option<String>,
     is_edited: bool,
-    /// Kind of file, for messages.
-    what: &'static str,
+    file: EditedFile,
 }
 
 impl FileDraft {
-    fn new(text: Option<&str>, what: &'static str) -> Self {
-        Self { text: text.map(ToOwned::to_owned), is_edited: false, what }
+    fn new(text: Option<&str>, file: EditedFile) -> Self {
+        Self { text: text.map(ToOwned::to_owned), is_edited: false, file }
     }
 
     fn apply_edits(&mut self, edits: &[Edit], held: &'static str) -> Result<(), NoEdit> {
-        let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.what))?;
+        let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.file))?;
         // Within an incident, everything is one key deeper.
         let within = load::parse_document("it", text.clone().into_bytes(), &mut Sources::default())
             .is_ok_and(|parse| {
@@ -156,7 +156,7 @@ impl FileDraft {
 #[derive(Debug, thiserror::Error)]
 enum NoEdit {
     #[error("there is no single file of the {0}")]
-    NoFile(&'static str),
+    NoFile(EditedFile),
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
