@@ -242,11 +242,11 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 pub struct Findings {
     kept_per_code: usize,
     list: Vec<Diagnostic>,
-    counts: BTreeMap<Code, Count>,
+    counts: BTreeMap<Code, CodeCount>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Count {
+struct CodeCount {
     all: usize,
     first_left_out: Option<Diagnostic>,
 }

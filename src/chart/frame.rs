@@ -3,7 +3,7 @@
 use super::font::{FAMILIES, Ruler, Weight};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Svg, TextStyle, coordinate_text, escaped_xml};
+use super::svg::{LabelStyle, Svg, coordinate_text, escaped_xml};
 use super::{ChartStyle, PageSize, Theme};
 use crate::prose::format;
 use crate::prose::terms;
@@ -67,16 +67,16 @@ impl<'a> Sheet<'a> {
     /// The title, a sentence, and below it what it rests on.
     pub(super) fn draw_head(&mut self, title: &str, notes: &[String]) {
         let letters = self.letters;
-        self.draw_paragraph(title, TextStyle::new(letters.title, Palette::Text).bold());
+        self.draw_paragraph(title, LabelStyle::new(letters.title, Palette::Text).bold());
         self.top += 2.0;
         for note in notes {
-            self.draw_paragraph(note, TextStyle::new(letters.small, Palette::Soft));
+            self.draw_paragraph(note, LabelStyle::new(letters.small, Palette::Soft));
         }
         self.top += 12.0;
     }
 
     /// A text in as many lines as it takes.
-    pub(super) fn draw_paragraph(&mut self, text: &str, how: TextStyle) {
+    pub(super) fn draw_paragraph(&mut self, text: &str, how: LabelStyle) {
         for line in self.ruler.wrap_text(text, how.size, how.weight, self.inner_width()) {
             self.top += how.size * 1.12;
             self.svg.draw_text(Point { x: MARGIN, y: self.top }, how, &line);

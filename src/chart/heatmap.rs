@@ -6,7 +6,7 @@ use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance_note};
 use super::layout::Point;
 use super::palette::{HEATS, Palette};
-use super::svg::{Anchor, LineStyle, TextStyle};
+use super::svg::{Anchor, LabelStyle, LineStyle};
 use super::{ChartStyle, PageSize};
 use crate::prose::format;
 use crate::report::RankReport;
@@ -50,20 +50,20 @@ pub fn draw_heatmap(rank: &RankReport, style: &ChartStyle<'_>) -> String {
     for (column, flow) in rank.flows[..columns].iter().enumerate() {
         let x = left + (column as f64 + 0.5) * cell;
         let text = sheet.ruler.fit_text(&flow.name, letters.small, Weight::Regular, cell - 4.0);
-        let how = TextStyle::new(letters.small, Palette::Text).anchored_at(Anchor::Middle);
+        let how = LabelStyle::new(letters.small, Palette::Text).anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x, y: top - 7.0 }, how, &text);
     }
     let (what, most) = bar_scale(rank, rows);
     sheet.svg.draw_text(
         Point { x: bars, y: top - 7.0 },
-        TextStyle::new(letters.small, Palette::Text),
+        LabelStyle::new(letters.small, Palette::Text),
         what,
     );
     for (row, origin) in rank.origins[..rows].iter().enumerate() {
         let y = top + row as f64 * 27.0;
         let middle = y + 12.5 + letters.plain * 0.36;
         let text = sheet.ruler.fit_text(&name(origin), letters.plain, Weight::Regular, names);
-        let how = TextStyle::new(letters.plain, Palette::Text).anchored_at(Anchor::End);
+        let how = LabelStyle::new(letters.plain, Palette::Text).anchored_at(Anchor::End);
         sheet.svg.draw_text(Point { x: left - 10.0, y: middle }, how, &text);
         for column in 0..columns {
             let share = cell_share(rank, row, column);
@@ -77,7 +77,7 @@ pub fn draw_heatmap(rank: &RankReport, style: &ChartStyle<'_>) -> String {
         let at = Point { x: bars + length + 6.0, y: middle };
         sheet.svg.draw_text(
             at,
-            TextStyle::new(letters.small, Palette::Text),
+            LabelStyle::new(letters.small, Palette::Text),
             &format::digits(impact, 3),
         );
     }
@@ -156,7 +156,7 @@ fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {
     let line = Some(LineStyle::new(Palette::Faint, 0.8));
     sheet.svg.draw_rect(at, (width, 25.0), 1.5, Some(Palette::Heat(step)), line);
     let size = sheet.letters.small;
-    let how = TextStyle::new(size, Palette::on_heat(step)).anchored_at(Anchor::Middle);
+    let how = LabelStyle::new(size, Palette::on_heat(step)).anchored_at(Anchor::Middle);
     // A dot keeps the cells that matter visible among many zeros.
     let text = if share < 0.005 { "·".to_owned() } else { percent_text(share) };
     sheet.svg.draw_text(Point { x: at.x + width / 2.0, y: at.y + 12.5 + size * 0.36 }, how, &text);
@@ -184,7 +184,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, left: f64) {
     let text = "never to always (· = under 0.5%)";
     sheet.svg.draw_text(
         Point { x: right, y: sheet.top + 10.0 },
-        TextStyle::new(size, Palette::Soft),
+        LabelStyle::new(size, Palette::Soft),
         text,
     );
     sheet.top += 24.0;
@@ -202,7 +202,7 @@ fn left_out(sheet: &mut Sheet<'_>, rank: &RankReport, rows: usize, columns: usiz
         parts.push(format::plural(rank.flows.len() - columns, "flow"));
     }
     if !parts.is_empty() {
-        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
+        let how = LabelStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 2)), how);
     }
 }

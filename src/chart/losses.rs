@@ -5,7 +5,7 @@ use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
+use super::svg::{Anchor, LabelStyle, LineStyle, SvgPath};
 use super::timeline::Unable;
 use super::{ChartStyle, PageSize};
 use crate::cascade::common_mode;
@@ -171,7 +171,7 @@ impl Plot {
                 to,
                 LineStyle::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }),
             );
-            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::End);
+            let how = LabelStyle::new(size, Palette::Soft).anchored_at(Anchor::End);
             let at = Point { x: from.x - 8.0, y: from.y + size * 0.36 };
             sheet.svg.draw_text(at, how, &format::percent(p));
         }
@@ -191,10 +191,10 @@ impl Plot {
             let text = format::count(mark);
             let half = sheet.text_width(&text, size, Weight::Regular) / 2.0;
             let middle = x.min(sheet.width - 4.0 - half);
-            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            let how = LabelStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
             sheet.svg.draw_text(Point { x: middle, y: y + 8.0 + size }, how, &text);
         }
-        let how = TextStyle::new(size, Palette::Text).anchored_at(Anchor::Middle);
+        let how = LabelStyle::new(size, Palette::Text).anchored_at(Anchor::Middle);
         let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
         sheet.svg.draw_text(at, how, "orders lost in one incident");
     }
@@ -245,7 +245,7 @@ impl Plot {
             let line = LineStyle::new(Palette::Outline, 1.0);
             sheet.svg.draw_line(Point { x: right, y }, Point { x: right + 5.0, y }, line);
             let at = Point { x: right + 8.0, y: y + size * 0.36 };
-            sheet.svg.draw_text(at, TextStyle::new(size, Palette::Soft), &format::percent(share));
+            sheet.svg.draw_text(at, LabelStyle::new(size, Palette::Soft), &format::percent(share));
         }
     }
 
@@ -317,7 +317,7 @@ impl Plot {
                 Some(Palette::Paper),
                 None,
             );
-            sheet.svg.draw_text(item.at, TextStyle::new(size, Palette::Text).bold(), &item.text);
+            sheet.svg.draw_text(item.at, LabelStyle::new(size, Palette::Text).bold(), &item.text);
         }
     }
 }
@@ -372,7 +372,7 @@ fn draw_legend(sheet: &mut Sheet<'_>) {
             ),
         }
         let at = Point { x: x + 40.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Text), text);
+        sheet.svg.draw_text(at, LabelStyle::new(size, Palette::Text), text);
         x += width;
     }
     sheet.top += size + 8.0;

@@ -46,14 +46,14 @@ pub(super) enum Anchor {
 
 /// How text is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct TextStyle {
+pub(super) struct LabelStyle {
     pub(super) size: f64,
     pub(super) weight: Weight,
     pub(super) color: Palette,
     pub(super) anchor: Anchor,
 }
 
-impl TextStyle {
+impl LabelStyle {
     /// Plain text that begins where it is put.
     pub(super) fn new(size: f64, color: Palette) -> Self {
         Self { size, weight: Weight::Regular, color, anchor: Anchor::Start }
@@ -170,7 +170,7 @@ impl Svg {
     }
 
     /// Text on its baseline.
-    pub(super) fn draw_text(&mut self, at: Point, how: TextStyle, text: &str) {
+    pub(super) fn draw_text(&mut self, at: Point, how: LabelStyle, text: &str) {
         self.draw_spans(at, how, &[(how.weight, how.color, text)]);
     }
 
@@ -178,7 +178,7 @@ impl Svg {
     pub(super) fn draw_spans(
         &mut self,
         at: Point,
-        how: TextStyle,
+        how: LabelStyle,
         parts: &[(Weight, Palette, &str)],
     ) {
         let (x, y, size) =

@@ -10,7 +10,7 @@ use super::frame::{MARGIN, Sheet, cause_clause, provenance_note, services_left_o
 use super::layout::Point;
 use super::palette::Palette;
 use super::shapes::StateLook as _;
-use super::svg::{Anchor, LineStyle, Svg, SvgPath, TextStyle};
+use super::svg::{Anchor, LabelStyle, LineStyle, Svg, SvgPath};
 use super::{ChartStyle, PageSize};
 use crate::cascade::common_mode;
 use crate::prose::format;
@@ -410,7 +410,7 @@ impl Chart {
                 Point { x, y: bottom - 8.0 },
                 LineStyle::new(Palette::Faint, 0.9).dashed("2 4"),
             );
-            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            let how = LabelStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
             sheet.svg.draw_text(Point { x, y: top - 8.0 }, how, &text);
         }
     }
@@ -445,7 +445,7 @@ impl Chart {
         for (name, spread, observed) in rows {
             let Some(spread) = spread else { continue };
             let y = sheet.top + ROW / 2.0;
-            let how = TextStyle::new(letters.plain, Palette::Text);
+            let how = LabelStyle::new(letters.plain, Palette::Text);
             let room = self.names + self.shares + 8.0;
             let text = sheet.ruler.fit_text(&name, letters.plain, Weight::Regular, room);
             sheet.svg.draw_text(
@@ -496,7 +496,7 @@ impl Chart {
                 );
                 sheet.svg.draw_text(
                     Point { x: x + 4.0, y },
-                    TextStyle::new(letters.tiny, Palette::Text).bold(),
+                    LabelStyle::new(letters.tiny, Palette::Text).bold(),
                     &text,
                 );
                 free = x + width + 12.0;
@@ -505,7 +505,7 @@ impl Chart {
             start += bake;
         }
         if !course.stages.is_empty() {
-            let how = TextStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::End);
+            let how = LabelStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::End);
             sheet.svg.draw_text(Point { x: self.left - 12.0, y }, how, "rolled out to");
         }
     }
@@ -514,7 +514,7 @@ impl Chart {
         let letters = sheet.letters;
         let name = sheet.ruler.fit_text(name, letters.small, Weight::Bold, self.names + 24.0);
         let at = Point { x: MARGIN + 10.0, y: sheet.top + letters.small + 3.0 };
-        sheet.svg.draw_text(at, TextStyle::new(letters.small, Palette::Soft).bold(), &name);
+        sheet.svg.draw_text(at, LabelStyle::new(letters.small, Palette::Soft).bold(), &name);
     }
 
     fn draw_lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
@@ -541,10 +541,10 @@ impl Chart {
         let size = name_size(sheet, &row.name, self.names);
         sheet.svg.draw_text(
             Point { x: MARGIN + 34.0, y: base },
-            TextStyle::new(size, Palette::Text).bold(),
+            LabelStyle::new(size, Palette::Text).bold(),
             &sheet.ruler.fit_text(&row.name, size, Weight::Bold, self.names),
         );
-        let how = TextStyle::new(letters.small, Palette::Soft).anchored_at(Anchor::End);
+        let how = LabelStyle::new(letters.small, Palette::Soft).anchored_at(Anchor::End);
         sheet.svg.draw_text(Point { x: self.left - 12.0, y: base }, how, &row.state_figure());
         if let Some(first) = row.first {
             let mut end = self.x_of(first.p90);
@@ -570,7 +570,7 @@ impl Chart {
         }
         if let Some(seen) = row.observed.first() {
             let text = seen_caption(row, seen);
-            let how = TextStyle::new(letters.tiny, Palette::Text).anchored_at(Anchor::End);
+            let how = LabelStyle::new(letters.tiny, Palette::Text).anchored_at(Anchor::End);
             sheet.svg.draw_text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
         }
         for observed in &row.observed {
@@ -682,7 +682,7 @@ fn draw_protections(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
         return;
     }
     let names: Vec<String> = held.into_iter().map(|(_, text)| text).collect();
-    let how = TextStyle::new(sheet.letters.small, Palette::GuardText);
+    let how = LabelStyle::new(sheet.letters.small, Palette::GuardText);
     sheet.draw_paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
     sheet.top += 4.0;
 }
@@ -750,7 +750,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
         }
         sheet.svg.draw_text(
             Point { x: x + sign, y: y + size * 0.36 },
-            TextStyle::new(size, Palette::Text),
+            LabelStyle::new(size, Palette::Text),
             text,
         );
         x += width;
@@ -774,7 +774,7 @@ fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     }
     parts.extend(services_left_out(cascade));
     if !parts.is_empty() {
-        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
+        let how = LabelStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
     }
 }
@@ -809,6 +809,6 @@ fn draw_note(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
     let width = sheet.text_width(text, size, Weight::Regular);
     if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
         let at = Point { x: x + 10.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Soft), text);
+        sheet.svg.draw_text(at, LabelStyle::new(size, Palette::Soft), text);
     }
 }

@@ -8,7 +8,7 @@ use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Anchor, LineStyle, TextStyle};
+use super::svg::{Anchor, LabelStyle, LineStyle};
 use super::timeline::Unable;
 use crate::cascade::common_mode;
 use crate::prose::format;
@@ -208,7 +208,7 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
             more if more > 0.0 => format!("+{}", amount_text(more, all)),
             less => format!("−{}", amount_text(-less, all)),
         };
-        let how = TextStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::Middle);
+        let how = LabelStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x, y: top - 6.0 }, how, &text);
     }
     for (row, bar) in shown.iter().enumerate() {
@@ -221,7 +221,7 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
             (Weight::Regular, Palette::Soft, "  "),
             (Weight::Regular, Palette::Soft, bar.what.as_str()),
         ];
-        let how = TextStyle::new(letters.small, Palette::Text).anchored_at(Anchor::End);
+        let how = LabelStyle::new(letters.small, Palette::Text).anchored_at(Anchor::End);
         sheet.svg.draw_spans(Point { x: MARGIN + names, y: base }, how, &parts);
         let color = if bar.is_unknown { Palette::Degrades } else { Palette::Spread };
         let outline = LineStyle::new(Palette::Outline, 1.0);
@@ -229,7 +229,7 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
         let from = middle - scale.position_of(-bar.less);
         let size = (scale.position_of(-bar.less) + scale.position_of(bar.more), 22.0);
         sheet.svg.draw_rect(Point { x: from, y }, size, 1.0, Some(color), Some(outline));
-        let how = TextStyle::new(letters.small, Palette::Text);
+        let how = LabelStyle::new(letters.small, Palette::Text);
         if bar.more > 0.0 {
             let at = Point { x: middle + scale.position_of(bar.more) + 6.0, y: base };
             sheet.svg.draw_text(at, how, &format!("+{}", amount_text(bar.more, all)));
@@ -280,7 +280,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, all: &Bars) {
         let line = if is_unknown { line.dashed("4 3") } else { line };
         sheet.svg.draw_rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(color), Some(line));
         let at = Point { x: x + 38.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Text), text);
+        sheet.svg.draw_text(at, LabelStyle::new(size, Palette::Text), text);
         x += 38.0 + sheet.text_width(text, size, Weight::Regular) + 24.0;
     }
     sheet.top = y + 12.0;
@@ -294,7 +294,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, all: &Bars) {
         left_out.push(format!("{many} whose effect cannot be told from chance"));
     }
     if !left_out.is_empty() {
-        let how = TextStyle::new(size, Palette::Soft);
+        let how = LabelStyle::new(size, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
     }
 }

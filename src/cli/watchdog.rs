@@ -44,7 +44,7 @@ pub(crate) enum EarlyEnd {
 
 /// Limits of the run, and what was seen of them. Signals and memory belong to the process, so there is one for all of it.
 #[derive(Debug)]
-struct Watch {
+struct RunWatch {
     interrupted: Arc<AtomicBool>,
     started: Instant,
     timeout: Duration,
@@ -61,11 +61,11 @@ struct Watch {
     unfinished: Mutex<Option<PathBuf>>,
 }
 
-static WATCH: OnceLock<Watch> = OnceLock::new();
+static WATCH: OnceLock<RunWatch> = OnceLock::new();
 
 /// Watches from now on.
 pub(crate) fn start_watching(limits: &ResourceArgs, terminal: Terminal) {
-    let watch = WATCH.get_or_init(|| Watch {
+    let watch = WATCH.get_or_init(|| RunWatch {
         interrupted: Arc::default(),
         started: Instant::now(),
         timeout: Duration::from_secs_f64(limits.timeout.get()),
@@ -164,7 +164,7 @@ pub(crate) fn end_message(end: EarlyEnd, trials: Option<u64>) -> String {
     }
 }
 
-impl Watch {
+impl RunWatch {
     /// Looks until there is a reason to end, and then sees to it.
     fn keep_watch(&self, terminal: Terminal) {
         while self.early_end().is_none() {

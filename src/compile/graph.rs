@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::interventions::Interventions;
 use super::key::Key;
-use super::order::{self, Component};
+use super::order::{self, EvaluationGroup};
 use super::plan::{
     Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Guards, Lognormal, Member,
     NONE, Node, Plan, Refill, Replica, Service, StartNeed, Traffic,
@@ -257,7 +257,7 @@ fn add_nodes(
     plan: &mut Plan,
     topology: &Topology,
     declared_nodes: &DeclaredNodes,
-    components: &[Component],
+    components: &[EvaluationGroup],
     place: &[u32],
 ) {
     let all: Vec<&model::Dependency> = topology

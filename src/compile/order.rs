@@ -5,7 +5,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 /// Nodes that reach each other, in the order in which they are evaluated; or a single node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Component {
+pub(super) struct EvaluationGroup {
     pub(super) nodes: Vec<u32>,
     pub(super) cyclic: bool,
 }
@@ -16,7 +16,7 @@ pub(super) struct Component {
 ///
 /// # Complexity
 /// Linear in nodes and arcs.
-pub(super) fn strongly_connected_components(arcs: &[Vec<u32>]) -> Vec<Component> {
+pub(super) fn strongly_connected_components(arcs: &[Vec<u32>]) -> Vec<EvaluationGroup> {
     let mut graph = DiGraph::<(), ()>::with_capacity(arcs.len(), arcs.iter().map(Vec::len).sum());
     for _ in arcs {
         graph.add_node(());
@@ -34,7 +34,7 @@ pub(super) fn strongly_connected_components(arcs: &[Vec<u32>]) -> Vec<Component>
             let nodes: Vec<u32> = component.iter().map(|node| node.index() as u32).collect();
             // A component of one node is a cycle only if it calls itself.
             let cyclic = nodes.len() > 1 || arcs[nodes[0] as usize].contains(&nodes[0]);
-            Component {
+            EvaluationGroup {
                 nodes: if cyclic { dependencies_first(nodes, arcs) } else { nodes },
                 cyclic,
             }

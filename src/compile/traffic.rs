@@ -5,7 +5,7 @@ use crate::model::topology::MemberMode;
 
 /// One call that brings traffic to a node, as its caller makes it in normal times.
 #[derive(Clone, Copy)]
-struct Arrival {
+struct CallTraffic {
     from: From,
     node: u32,
     /// Requests per second; nothing where it is not known.
@@ -30,12 +30,12 @@ pub(super) fn weigh_traffic(plan: &mut Plan) {
         of_service[plan.nodes[arrival.node as usize].service as usize].push(index as u32);
     }
     for (service, indices) in of_service.iter().enumerate() {
-        let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
+        let all: Vec<CallTraffic> = indices.iter().map(|index| arrivals[*index as usize]).collect();
         // Volumes and plain weights cannot be added, so one unknown volume makes all of them
         // weights.
         let known = all.iter().all(|item| item.volume.is_some());
         let of_load = load_weight(&all);
-        let weight = |arrival: &Arrival| match () {
+        let weight = |arrival: &CallTraffic| match () {
             () if known => arrival.volume,
             () if arrival.is_load => Some(of_load),
             () => Some(1.0),
@@ -56,7 +56,8 @@ pub(super) fn weigh_traffic(plan: &mut Plan) {
         plan.services[service].traffic = total_traffic(&all, weight);
         let nodes: Vec<u32> = plan.nodes_of(service as u32).collect();
         for node in nodes {
-            let own: Vec<Arrival> = all.iter().filter(|item| item.node == node).copied().collect();
+            let own: Vec<CallTraffic> =
+                all.iter().filter(|item| item.node == node).copied().collect();
             plan.nodes[node as usize].traffic = total_traffic(&own, weight);
         }
     }
@@ -65,14 +66,17 @@ pub(super) fn weigh_traffic(plan: &mut Plan) {
 /// Returns the weight of each dependency that is there for its load, where traffic is not known:
 /// all of them together weigh as much as the other callers, for a dependency is written down
 /// because it can overload.
-fn load_weight(arrivals: &[Arrival]) -> f64 {
+fn load_weight(arrivals: &[CallTraffic]) -> f64 {
     let loads = arrivals.iter().filter(|arrival| arrival.is_load).count();
     let others = arrivals.iter().filter(|arrival| !arrival.is_load && !arrival.extra).count();
     if loads == 0 || others == 0 { 1.0 } else { others as f64 / loads as f64 }
 }
 
 /// The sum of what counts as normal: all that is not extra, or everything if all is.
-fn total_traffic(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
+fn total_traffic(
+    arrivals: &[CallTraffic],
+    weight: impl Fn(&CallTraffic) -> Option<f64>,
+) -> Traffic {
     let only_fallback = arrivals.iter().all(|arrival| arrival.extra);
     let counted = arrivals.iter().filter(|arrival| arrival.extra == only_fallback);
     let rate = match () {
@@ -86,11 +90,11 @@ fn total_traffic(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>)
 }
 
 /// Lets the rates of the flows run down to everything they call.
-fn all_arrivals(plan: &Plan) -> Vec<Arrival> {
+fn all_arrivals(plan: &Plan) -> Vec<CallTraffic> {
     let mut volume: Vec<Option<f64>> = vec![None; plan.nodes.len()];
     let mut extra = vec![false; plan.nodes.len()];
     let mut into: Vec<Vec<u32>> = vec![Vec::new(); plan.nodes.len()];
-    let mut arrivals: Vec<Arrival> = Vec::new();
+    let mut arrivals: Vec<CallTraffic> = Vec::new();
     let counts = calling_nodes(plan);
     for flow in &plan.flows {
         volume[flow.node as usize] = (!flow.rate.is_nan()).then_some(flow.rate);
@@ -98,7 +102,8 @@ fn all_arrivals(plan: &Plan) -> Vec<Arrival> {
     // Callers come after what they call, so backwards each node knows its own traffic before it
     // passes it on.
     for node in (0..plan.nodes.len()).rev() {
-        let here: Vec<Arrival> = into[node].iter().map(|index| arrivals[*index as usize]).collect();
+        let here: Vec<CallTraffic> =
+            into[node].iter().map(|index| arrivals[*index as usize]).collect();
         if !here.is_empty() {
             let only_fallback = here.iter().all(|here| here.extra);
             // Fallback traffic is none in normal times, unless there is no other.
@@ -130,7 +135,7 @@ fn all_arrivals(plan: &Plan) -> Vec<Arrival> {
             let stands_by = item.mode() == Some(MemberMode::Failover);
             let mut arrive = |from, to: u32, volume, extra| {
                 into[to as usize].push(arrivals.len() as u32);
-                arrivals.push(Arrival { from, node: to, volume, extra, is_load });
+                arrivals.push(CallTraffic { from, node: to, volume, extra, is_load });
             };
             for member in item.members.clone() {
                 let to = plan.members[member as usize].node;

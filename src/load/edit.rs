@@ -9,7 +9,7 @@ use crate::diagnostic::{Place, Sources};
 
 /// A step of a path into a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum At {
+pub enum EditPlace {
     /// The value of a key.
     Key(String),
     /// An item of a list, counted from 0.
@@ -18,7 +18,7 @@ pub enum At {
 
 /// Edit to make at the end of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum EditAction {
     /// Sets a key of a mapping, whether it is there or not.
     Set {
         /// The key.
@@ -39,9 +39,9 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// Where.
-    pub path: Vec<At>,
+    pub path: Vec<EditPlace>,
     /// What.
-    pub action: Action,
+    pub action: EditAction,
 }
 
 /// Why a text cannot be edited.
@@ -110,16 +110,16 @@ fn read_document(text: &str) -> Option<Document> {
 }
 
 /// Finds the value at a path.
-fn find_node<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal> {
+fn find_node<'a>(root: &'a Node, path: &[EditPlace], text: &str) -> Result<&'a Node, Refusal> {
     let mut node = root;
     for at in path {
         let next = match at {
-            At::Key(key) => node
+            EditPlace::Key(key) => node
                 .entries()
                 .iter()
                 .find(|entry| *entry.key.text == **key)
                 .map(|entry| &entry.value),
-            At::Item(index) => node.items().get(*index),
+            EditPlace::Item(index) => node.items().get(*index),
         };
         node = next.ok_or(Refusal::Nowhere)?;
         // The tree shows the value of the anchor here, but its text stands elsewhere, where it
@@ -132,14 +132,14 @@ fn find_node<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Re
 }
 
 /// Makes the edit in the tree; nothing where the tree has no such place.
-fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
+fn set_value(root: &mut Node, path: &[EditPlace], action: &EditAction) -> Option<()> {
     let mut node = root;
     for at in path {
         node = match (at, &mut node.value) {
-            (At::Key(key), Value::Mapping(entries)) => {
+            (EditPlace::Key(key), Value::Mapping(entries)) => {
                 &mut entries.iter_mut().find(|entry| *entry.key.text == **key)?.value
             }
-            (At::Item(index), Value::Sequence(items)) => items.get_mut(*index)?,
+            (EditPlace::Item(index), Value::Sequence(items)) => items.get_mut(*index)?,
             _ => return None,
         };
     }
@@ -151,7 +151,7 @@ fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
         value,
     };
     match (action, &mut node.value) {
-        (Action::Set { key, value: new, .. }, Value::Mapping(entries)) => {
+        (EditAction::Set { key, value: new, .. }, Value::Mapping(entries)) => {
             let new = value(new)?;
             if let Some(entry) = entries.iter_mut().find(|entry| *entry.key.text == **key) {
                 entry.value = new;
@@ -161,7 +161,7 @@ fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
                 *entries = all.into();
             }
         }
-        (Action::Set { key, value: new, short }, old) => {
+        (EditAction::Set { key, value: new, short }, old) => {
             let mut entries = vec![entry(key, value(new)?)];
             match (&*old, short) {
                 (Value::Null, _) => {}
@@ -175,12 +175,12 @@ fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
             }
             *old = Value::Mapping(entries.into());
         }
-        (Action::First(item), Value::Sequence(items)) => {
+        (EditAction::First(item), Value::Sequence(items)) => {
             let mut all = std::mem::take(items).into_vec();
             all.insert(0, value(item)?);
             *items = all.into();
         }
-        (Action::Last(item), Value::Sequence(items)) => {
+        (EditAction::Last(item), Value::Sequence(items)) => {
             let mut all = std::mem::take(items).into_vec();
             all.push(value(item)?);
             *items = all.into();
@@ -219,19 +219,23 @@ struct Editor<'a> {
 
 impl Editor<'_> {
     /// Ways to make an edit, best first.
-    fn possible_splices(&self, node: &Node, action: &Action) -> Result<Vec<Splice>, Refusal> {
+    fn possible_splices(&self, node: &Node, action: &EditAction) -> Result<Vec<Splice>, Refusal> {
         match (action, &node.value) {
-            (Action::Set { key, value, .. }, Value::Mapping(entries)) => {
+            (EditAction::Set { key, value, .. }, Value::Mapping(entries)) => {
                 match entries.iter().find(|entry| *entry.key.text == **key) {
                     Some(entry) => Ok(vec![self.replace_value(entry, value)?]),
                     None => self.add_key(node, entries, &format!("{key}: {value}")),
                 }
             }
-            (Action::Set { key, value, short }, _) => {
+            (EditAction::Set { key, value, short }, _) => {
                 Ok(vec![self.unfold_scalar(node, key, value, *short)?])
             }
-            (Action::First(item), Value::Sequence(items)) => self.add_item(node, items, item, true),
-            (Action::Last(item), Value::Sequence(items)) => self.add_item(node, items, item, false),
+            (EditAction::First(item), Value::Sequence(items)) => {
+                self.add_item(node, items, item, true)
+            }
+            (EditAction::Last(item), Value::Sequence(items)) => {
+                self.add_item(node, items, item, false)
+            }
             _ => Err(Refusal::Form),
         }
     }
@@ -445,14 +449,16 @@ fn is_flow(text: &str, node: &Node) -> bool {
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> Vec<At> {
-        let step = |text: &str| text.parse().map_or_else(|_| At::Key(text.to_owned()), At::Item);
+    fn path(text: &str) -> Vec<EditPlace> {
+        let step = |text: &str| {
+            text.parse().map_or_else(|_| EditPlace::Key(text.to_owned()), EditPlace::Item)
+        };
         text.split('.').filter(|text| !text.is_empty()).map(step).collect()
     }
 
     fn setting(at: &str, key: &str, value: &str) -> Edit {
         let (key, value) = (key.to_owned(), value.to_owned());
-        Edit { path: path(at), action: Action::Set { key, value, short: Some("service") } }
+        Edit { path: path(at), action: EditAction::Set { key, value, short: Some("service") } }
     }
 
     #[track_caller]
@@ -499,8 +505,8 @@ mod tests {
     #[test]
     fn items_are_added_at_both_ends_of_a_list() {
         let first =
-            |at: &str| Edit { path: path(at), action: Action::First("{ x: 1 }".to_owned()) };
-        let last = |at: &str| Edit { path: path(at), action: Action::Last("z".to_owned()) };
+            |at: &str| Edit { path: path(at), action: EditAction::First("{ x: 1 }".to_owned()) };
+        let last = |at: &str| Edit { path: path(at), action: EditAction::Last("z".to_owned()) };
         check("a: [b, c]\n", first("a"), "a: [{ x: 1 }, b, c]\n");
         check("a: [b, c] # d\n", last("a"), "a: [b, c, z] # d\n");
         check("a: []\n", last("a"), "a: [z]\n");

@@ -6,7 +6,7 @@ use crate::model::decode::kind::{self, Kind};
 use crate::model::decode::read::{Field, Mapping, Problems, Shape};
 use crate::model::topology::Topology;
 use crate::sort::Arrange as _;
-use expression::Node;
+use expression::ExprNode;
 
 pub mod evaluate;
 pub mod expression;
@@ -41,9 +41,9 @@ pub struct Rule {
     /// The condition, as written, on one line.
     pub text: String,
     /// The condition.
-    pub when: Node,
+    pub when: ExprNode,
     /// Verdict if the rule fires.
-    pub verdict: Severity,
+    pub verdict: RuleVerdict,
     /// Message to people.
     pub message: String,
     /// Where it is written.
@@ -52,14 +52,14 @@ pub struct Rule {
 
 /// Verdict that follows if a rule fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum RuleVerdict {
     /// A person must look.
     Caution,
     /// The change must not ship.
     Stop,
 }
 
-impl Severity {
+impl RuleVerdict {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,9 +139,9 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
 fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Rule> {
     let mapping = field.mapping(&RULE)?;
     let name = mapping.require("name", "tier 1 services").and_then(|field| field.title());
-    let verdict = mapping
-        .require("verdict", "stop")
-        .and_then(|field| field.word(&[("caution", Severity::Caution), ("stop", Severity::Stop)]));
+    let verdict = mapping.require("verdict", "stop").and_then(|field| {
+        field.word(&[("caution", RuleVerdict::Caution), ("stop", RuleVerdict::Stop)])
+    });
     let message = mapping.get("message").map(|field| field.text());
     let when = mapping.require("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
     // Read before anything returns, so that the problems of all keys are told at once.

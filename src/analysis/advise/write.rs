@@ -8,7 +8,7 @@ use super::protection::{
 use super::{Advice, AdvisedState};
 use crate::analysis::unknowns::dependencies_mut;
 use crate::diagnostic::{Place, Sources};
-use crate::load::edit::{Action, At, Edit, Refusal, apply_edits};
+use crate::load::edit::{Edit, EditAction, EditPlace, Refusal, apply_edits};
 use crate::load::{self, Value};
 use crate::model::change::{ChangePlaces, Delay, Routing};
 use crate::model::incident::held_within;
@@ -114,7 +114,7 @@ impl FileDraft {
         let placed = |edit: &Edit| {
             let mut edit = edit.clone();
             if within {
-                edit.path.insert(0, At::Key(held.to_owned()));
+                edit.path.insert(0, EditPlace::Key(held.to_owned()));
             }
             edit
         };
@@ -181,17 +181,17 @@ fn unplaced_change(mut change: Change) -> Change {
     change
 }
 
-fn key_path(text: &str) -> At {
-    At::Key(text.to_owned())
+fn key_path(text: &str) -> EditPlace {
+    EditPlace::Key(text.to_owned())
 }
 
 fn set_key(
-    path: Vec<At>,
+    path: Vec<EditPlace>,
     key: &str,
     value: impl Into<String>,
     short: Option<&'static str>,
 ) -> Edit {
-    Edit { path, action: Action::Set { key: key.to_owned(), value: value.into(), short } }
+    Edit { path, action: EditAction::Set { key: key.to_owned(), value: value.into(), short } }
 }
 
 impl ProtectionStep {
@@ -256,11 +256,11 @@ impl ProtectionStep {
         if self == Self::SmallerFirst {
             let share = format!("{}%", FIRST.0 * 100.0);
             let item = format!("{{ exposure: {share}, bake: {} }}", FIRST.1);
-            return vec![Edit { path, action: Action::First(item) }];
+            return vec![Edit { path, action: EditAction::First(item) }];
         }
         let mut edits = Vec::new();
         for (index, (stage, wanted)) in rollout.stages.iter().zip(&wanted.stages).enumerate() {
-            let at = || [path.as_slice(), &[At::Item(index)]].concat();
+            let at = || [path.as_slice(), &[EditPlace::Item(index)]].concat();
             // Only keys that differ are written, so that the rest of the stage stays as a person
             // wrote it.
             if let Some(bake) = wanted.bake.filter(|_| wanted.bake != stage.bake) {
@@ -280,7 +280,7 @@ impl ProtectionStep {
 }
 
 /// Where a dependency is written.
-fn dependency_path(topology: &Topology, at: usize) -> Vec<At> {
+fn dependency_path(topology: &Topology, at: usize) -> Vec<EditPlace> {
     let (caller, index) = written_at(topology, at);
     let mut path = match caller {
         Caller::Flow(flow) => {
@@ -303,7 +303,7 @@ fn dependency_path(topology: &Topology, at: usize) -> Vec<At> {
             path
         }
     };
-    path.push(At::Item(index));
+    path.push(EditPlace::Item(index));
     path
 }
 
@@ -317,12 +317,12 @@ fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> V
     let name = yaml_word(&topology.domain(domain).name);
     let mut edits = Vec::new();
     if !item.domains.is_empty() && !item.domains.contains(&domain) {
-        edits.push(Edit { path: with(&["domains"]), action: Action::Last(name.clone()) });
+        edits.push(Edit { path: with(&["domains"]), action: EditAction::Last(name.clone()) });
     }
     if let Some(replicas) = item.replicas.as_ref().filter(|replica| replica.domains.len() == 1) {
         let count = replicas.count.saturating_mul(2).to_string();
         edits.push(set_key(with(&["replicas"]), "count", count, None));
-        edits.push(Edit { path: with(&["replicas", "domains"]), action: Action::Last(name) });
+        edits.push(Edit { path: with(&["replicas", "domains"]), action: EditAction::Last(name) });
     }
     edits
 }

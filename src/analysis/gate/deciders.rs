@@ -17,12 +17,12 @@
 
 use super::Check;
 use super::facts::TrialFacts;
-use super::runs::{Context, Run};
+use super::runs::{CheckRun, Context};
 use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally};
 use crate::model::change::Delay;
 use crate::model::{Change, Seconds, Share, defaults};
-use crate::policy::Severity;
+use crate::policy::RuleVerdict;
 use crate::policy::evaluate::{Ternary, evaluate};
 use crate::prose::format;
 use crate::report::{Assumption, DeciderInput, DeciderReport, Decision};
@@ -49,7 +49,7 @@ const SIMULATED: [DeciderInput; 5] = [
 ];
 
 /// Returns what would turn the verdict, nearest turning point first; `run` are the trials as stated.
-pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
+pub(super) fn deciders(check: &Check<'_>, run: &CheckRun<'_>) -> Vec<DeciderReport> {
     // Without a target nothing can turn the verdict; without time most inputs mean nothing.
     if check.change.targets.is_empty() || check.change.is_moment() {
         return Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn deciders(check: &Check<'_>, run: &Run<'_>) -> Vec<DeciderReport> {
         fired.any(|state| state.taken == Assumption::Worst)
     };
     // What is unknown decides if the verdict is milder without it.
-    if stated < Decision::Stop && is_worst(Severity::Stop) {
+    if stated < Decision::Stop && is_worst(RuleVerdict::Stop) {
         return vec![unknowns_decider(stated)];
     }
     let mut variants =
@@ -98,7 +98,7 @@ fn unknowns_decider(verdict: Decision) -> DeciderReport {
 fn failure_probability(
     check: &Check<'_>,
     context: &Context<'_>,
-    run: &Run<'_>,
+    run: &CheckRun<'_>,
     base: Decision,
 ) -> Option<(f64, DeciderReport)> {
     let known = KnownInput::of(check, DeciderInput::FailureProbability)?;
@@ -110,7 +110,7 @@ fn failure_probability(
 }
 
 /// Returns the verdict of the rules at the estimates of a run.
-fn decision_at_estimates(check: &Check<'_>, context: &Context<'_>, run: &Run<'_>) -> Decision {
+fn decision_at_estimates(check: &Check<'_>, context: &Context<'_>, run: &CheckRun<'_>) -> Decision {
     let facts = TrialFacts { is_point: true, ..context.facts_of(run) };
     let fired = check
         .rules
@@ -118,8 +118,8 @@ fn decision_at_estimates(check: &Check<'_>, context: &Context<'_>, run: &Run<'_>
         .filter(|state| evaluate(&state.rule.when, &facts, super::ERROR).result == Ternary::True);
     match fired.map(|state| state.rule.verdict).max() {
         None => Decision::Proceed,
-        Some(Severity::Caution) => Decision::Caution,
-        Some(Severity::Stop) => Decision::Stop,
+        Some(RuleVerdict::Caution) => Decision::Caution,
+        Some(RuleVerdict::Stop) => Decision::Stop,
     }
 }
 
@@ -143,7 +143,7 @@ impl Variants<'_> {
         let mut tally = Tally::new(&plan);
         simulation.run_trials(0..TRIALS, &mut tally, &Silent);
         let context = Context::new(topology, change, gate, settings);
-        let run = Run::sampled(topology, &plan, &simulation, tally);
+        let run = CheckRun::sampled(topology, &plan, &simulation, tally);
         Some(decision_at_estimates(self.check, &context, &run))
     }
 

@@ -14,8 +14,8 @@ use crate::model::topology::{Caller, Dependency};
 use crate::model::units::Seconds;
 use crate::model::{Change, Topology, defaults};
 use crate::policy::evaluate::{
-    Basis, Event, Facts, Figure, Map, Metric, Number, Orders, Outcome, Record, Span, Statistic,
-    Ternary, Unit, Value,
+    Basis, FactRecord, Facts, FailureDegree, Figure, Map, MeasuredTime, Metric, Number, Orders,
+    Statistic, Ternary, TrialEvent, Unit, Value,
 };
 use crate::policy::expression::parse_timestamp;
 use crate::policy::vocabulary::{
@@ -47,7 +47,7 @@ pub(super) struct TrialFacts<'a> {
     /// The dependencies as declared, in the order of their tallies: looking each up by its number
     /// would take quadratic time.
     pub(super) dependencies: &'a [(Caller, &'a Dependency)],
-    pub(super) intervals: &'a interval::Cache,
+    pub(super) intervals: &'a interval::IntervalCache,
     /// Units that the change could hit at all: nothing else does it in any trial.
     pub(super) reach: &'a Reach,
     /// The exact probabilities by unit, where they are known: they decide.
@@ -96,27 +96,27 @@ impl Facts for TrialFacts<'_> {
             Variable::Flows => Value::Map(Map::Flows),
             Variable::Services => Value::Map(Map::Services),
             Variable::Dependencies => {
-                Value::records(self.tally.dependencies.len(), Record::Dependency)
+                Value::records(self.tally.dependencies.len(), FactRecord::Dependency)
             }
-            Variable::Total => Value::Record(Record::Total),
-            Variable::Change => Value::Record(Record::Change),
-            Variable::Unknowns => Value::records(self.unknowns.len(), Record::Unknown),
+            Variable::Total => Value::Record(FactRecord::Total),
+            Variable::Change => Value::Record(FactRecord::Change),
+            Variable::Unknowns => Value::records(self.unknowns.len(), FactRecord::Unknown),
             Variable::Metastable => self.anomalous_services(|counts| counts.metastable),
             Variable::NeverRecovers => self.anomalous_services(|counts| counts.never_recovers),
             Variable::Delta if self.baseline.is_none() => {
                 Value::missing("it needs an earlier result. Add `--baseline RESULT`")
             }
-            Variable::Delta => Value::Record(Record::Delta),
+            Variable::Delta => Value::Record(FactRecord::Delta),
             Variable::Now => self.now.map_or_else(missing_now, Value::Timestamp),
         }
     }
 
     fn records(&self, map: Map) -> Arc<[(Ternary, Value)]> {
-        let (count, record): (usize, fn(usize) -> Record) = match map {
-            Map::Flows => (self.topology.flows.len(), Record::Flow),
-            Map::Services => (self.topology.services.len(), Record::Service),
-            Map::DeltaFlows => (self.topology.flows.len(), Record::DeltaFlow),
-            Map::DeltaServices => (self.topology.services.len(), Record::DeltaService),
+        let (count, record): (usize, fn(usize) -> FactRecord) = match map {
+            Map::Flows => (self.topology.flows.len(), FactRecord::Flow),
+            Map::Services => (self.topology.services.len(), FactRecord::Service),
+            Map::DeltaFlows => (self.topology.flows.len(), FactRecord::DeltaFlow),
+            Map::DeltaServices => (self.topology.services.len(), FactRecord::DeltaService),
         };
         let is_there = |index: &usize| match map {
             Map::Flows | Map::Services => true,
@@ -134,22 +134,22 @@ impl Facts for TrialFacts<'_> {
             || self.topology.services.binary_search_by(|service| service.name.as_str().cmp(name));
         let in_both = |unit: &Unit| self.unit_before(*unit).is_some();
         let (what, found) = match map {
-            Map::Flows => ("flow", flow().ok().map(Record::Flow)),
-            Map::Services => ("service", service().ok().map(Record::Service)),
+            Map::Flows => ("flow", flow().ok().map(FactRecord::Flow)),
+            Map::Services => ("service", service().ok().map(FactRecord::Service)),
             Map::DeltaFlows => (
                 "flow in both results",
-                flow().ok().filter(|flow| in_both(&Unit::Flow(*flow))).map(Record::DeltaFlow),
+                flow().ok().filter(|flow| in_both(&Unit::Flow(*flow))).map(FactRecord::DeltaFlow),
             ),
             Map::DeltaServices => (
                 "service in both results",
                 (service().ok().filter(|service| in_both(&Unit::Service(*service))))
-                    .map(Record::DeltaService),
+                    .map(FactRecord::DeltaService),
             ),
         };
         found.map_or_else(|| Value::missing(format!("there is no {what} `{name}`")), Value::Record)
     }
 
-    fn is_known(&self, of: Record, field: Field) -> bool {
+    fn is_known(&self, of: FactRecord, field: Field) -> bool {
         match field {
             Field::Change(ChangeField::Rollout) => self.change.rollout.is_some(),
             Field::Change(ChangeField::Detection) => self.change.detection.is_some(),
@@ -159,14 +159,16 @@ impl Facts for TrialFacts<'_> {
             }
             _ => match self.field(of, field, 0.05) {
                 Value::Missing(_) => false,
-                Value::Record(Record::Losses { flow, .. } | Record::MeanPerRollout { flow }) => {
-                    self.counts_orders(flow)
-                }
-                Value::Record(Record::Outage(_) | Record::Budget(_)) => !self.change.is_moment(),
-                Value::Record(Record::Estimate { event: Event::Unfinished, .. }) => {
+                Value::Record(
+                    FactRecord::Losses { flow, .. } | FactRecord::MeanPerRollout { flow },
+                ) => self.counts_orders(flow),
+                Value::Record(FactRecord::Outage(_) | FactRecord::Budget(_)) => {
                     !self.change.is_moment()
                 }
-                Value::Record(Record::Money(flow)) => {
+                Value::Record(FactRecord::Estimate { event: TrialEvent::Unfinished, .. }) => {
+                    !self.change.is_moment()
+                }
+                Value::Record(FactRecord::Money(flow)) => {
                     self.counts_orders(Some(flow)) && self.topology.flows[flow].value.is_some()
                 }
                 _ => true,
@@ -174,7 +176,7 @@ impl Facts for TrialFacts<'_> {
         }
     }
 
-    fn field(&self, of: Record, field: Field, error: f64) -> Value {
+    fn field(&self, of: FactRecord, field: Field, error: f64) -> Value {
         match self.known_field(of, field, error) {
             Value::Number(number) if self.is_point => {
                 Value::Number(Number { low: number.value, high: number.value, ..number })
@@ -185,57 +187,66 @@ impl Facts for TrialFacts<'_> {
 }
 
 impl TrialFacts<'_> {
-    fn known_field(&self, of: Record, field: Field, error: f64) -> Value {
+    fn known_field(&self, of: FactRecord, field: Field, error: f64) -> Value {
         match (of, field) {
-            (Record::Flow(flow), Field::Flow(field)) => self.flow_field(flow, field, error),
-            (Record::Service(service), Field::Service(field)) => {
+            (FactRecord::Flow(flow), Field::Flow(field)) => self.flow_field(flow, field, error),
+            (FactRecord::Service(service), Field::Service(field)) => {
                 self.service_field(service, field, error)
             }
-            (Record::Dependency(index), Field::Dependency(field)) => {
+            (FactRecord::Dependency(index), Field::Dependency(field)) => {
                 self.dependency_field(index, field, error)
             }
-            (Record::Total, Field::Total(field)) => match field {
+            (FactRecord::Total, Field::Total(field)) => match field {
                 TotalField::OrdersLost => {
-                    Value::Record(Record::Losses { flow: None, orders: Orders::Lost })
+                    Value::Record(FactRecord::Losses { flow: None, orders: Orders::Lost })
                 }
-                TotalField::PerRollout => Value::Record(Record::TotalPerRollout),
+                TotalField::PerRollout => Value::Record(FactRecord::TotalPerRollout),
             },
-            (Record::TotalPerRollout, Field::TotalPerRollout(_)) => {
-                Value::Record(Record::MeanPerRollout { flow: None })
+            (FactRecord::TotalPerRollout, Field::TotalPerRollout(_)) => {
+                Value::Record(FactRecord::MeanPerRollout { flow: None })
             }
-            (Record::Change, Field::Change(field)) => self.change_field(field),
-            (Record::Source(index), Field::Source(field)) => self.source_field(index, field),
-            (Record::Target(index), Field::Target(field)) => self.target_field(index, field),
-            (Record::Rollout, Field::Rollout(field)) => self.rollout_field(field),
-            (Record::Stage(index), Field::Stage(field)) => self.stage_field(index, field),
-            (Record::Detection, Field::Detection(field)) => self.detection_field(field),
-            (Record::Rollback, Field::Rollback(field)) => self.rollback_field(field),
-            (Record::Unknown(index), Field::Unknown(field)) => self.unknown_field(index, field),
-            (Record::Estimate { unit, event, per_rollout }, Field::Estimate(EstimateField::P)) => {
-                self.probability(unit, event, per_rollout, error)
-            }
-            (Record::Failures { unit, basis }, Field::Failures(field)) => {
+            (FactRecord::Change, Field::Change(field)) => self.change_field(field),
+            (FactRecord::Source(index), Field::Source(field)) => self.source_field(index, field),
+            (FactRecord::Target(index), Field::Target(field)) => self.target_field(index, field),
+            (FactRecord::Rollout, Field::Rollout(field)) => self.rollout_field(field),
+            (FactRecord::Stage(index), Field::Stage(field)) => self.stage_field(index, field),
+            (FactRecord::Detection, Field::Detection(field)) => self.detection_field(field),
+            (FactRecord::Rollback, Field::Rollback(field)) => self.rollback_field(field),
+            (FactRecord::Unknown(index), Field::Unknown(field)) => self.unknown_field(index, field),
+            (
+                FactRecord::Estimate { unit, event, per_rollout },
+                Field::Estimate(EstimateField::P),
+            ) => self.probability(unit, event, per_rollout, error),
+            (FactRecord::Failures { unit, basis }, Field::Failures(field)) => {
                 failures_field(unit, basis, false, field)
             }
-            (Record::PerRolloutCaused(unit), Field::Failures(field)) => {
+            (FactRecord::PerRolloutCaused(unit), Field::Failures(field)) => {
                 failures_field(unit, Basis::Caused, true, field)
             }
-            (Record::Outage(flow), Field::Outage(field)) => self.outage_field(flow, field, error),
-            (Record::Objective(flow), Field::Objective(field)) => self.objective_field(flow, field),
-            (Record::Budget(flow), Field::Budget(field)) => self.budget_field(flow, field, error),
-            (Record::BudgetPerRollout(flow), Field::BudgetPerRollout(field)) => {
+            (FactRecord::Outage(flow), Field::Outage(field)) => {
+                self.outage_field(flow, field, error)
+            }
+            (FactRecord::Objective(flow), Field::Objective(field)) => {
+                self.objective_field(flow, field)
+            }
+            (FactRecord::Budget(flow), Field::Budget(field)) => {
+                self.budget_field(flow, field, error)
+            }
+            (FactRecord::BudgetPerRollout(flow), Field::BudgetPerRollout(field)) => {
                 let event = match field {
-                    BudgetPerRolloutField::Exhausts => Event::Exhausts,
-                    BudgetPerRolloutField::AtRisk => Event::AtRisk,
-                    BudgetPerRolloutField::Unfinished => Event::Unfinished,
+                    BudgetPerRolloutField::Exhausts => TrialEvent::Exhausts,
+                    BudgetPerRolloutField::AtRisk => TrialEvent::AtRisk,
+                    BudgetPerRolloutField::Unfinished => TrialEvent::Unfinished,
                 };
                 event_of(Unit::Flow(flow), event, true)
             }
-            (Record::PerRollout(unit), Field::PerRollout(field)) => per_rollout_field(unit, field),
-            (Record::Times { unit, span }, Field::Times(field)) => {
+            (FactRecord::PerRollout(unit), Field::PerRollout(field)) => {
+                per_rollout_field(unit, field)
+            }
+            (FactRecord::Times { unit, span }, Field::Times(field)) => {
                 self.times_field(unit, span, field, error)
             }
-            (Record::Losses { flow, orders }, Field::Losses(field)) => {
+            (FactRecord::Losses { flow, orders }, Field::Losses(field)) => {
                 match self.orders(flow, orders, field, error) {
                     Ok(ends) => ends.named(
                         format!("{}.{}", self.losses_path(flow, orders), field.as_str()),
@@ -245,7 +256,7 @@ impl TrialFacts<'_> {
                     Err(missing) => missing,
                 }
             }
-            (Record::MeanPerRollout { flow }, Field::Mean(_)) => {
+            (FactRecord::MeanPerRollout { flow }, Field::Mean(_)) => {
                 match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
                     Ok(ends) => ends.scaled_by(self.failure_probability).named(
                         format!("{}.per_rollout.orders_lost.mean", self.path_of(flow)),
@@ -255,35 +266,36 @@ impl TrialFacts<'_> {
                     Err(missing) => missing,
                 }
             }
-            (Record::Money(flow), Field::Money(field)) => self.money_field(flow, field, error),
-            (Record::Delta, Field::Delta(field)) => self.delta_field(field),
-            (Record::DeltaFlow(flow), Field::DeltaFlow(field)) => {
-                let estimate = |outcome| Record::DeltaEstimate { unit: Unit::Flow(flow), outcome };
+            (FactRecord::Money(flow), Field::Money(field)) => self.money_field(flow, field, error),
+            (FactRecord::Delta, Field::Delta(field)) => self.delta_field(field),
+            (FactRecord::DeltaFlow(flow), Field::DeltaFlow(field)) => {
+                let estimate =
+                    |outcome| FactRecord::DeltaEstimate { unit: Unit::Flow(flow), outcome };
                 match field {
                     DeltaFlowField::Name => Value::text(&self.topology.flows[flow].name),
                     DeltaFlowField::OrdersLost => {
-                        Value::Record(Record::DeltaMean { flow: Some(flow) })
+                        Value::Record(FactRecord::DeltaMean { flow: Some(flow) })
                     }
-                    DeltaFlowField::Failed => Value::Record(estimate(Outcome::Failed)),
-                    DeltaFlowField::Degraded => Value::Record(estimate(Outcome::Degraded)),
+                    DeltaFlowField::Failed => Value::Record(estimate(FailureDegree::Failed)),
+                    DeltaFlowField::Degraded => Value::Record(estimate(FailureDegree::Degraded)),
                 }
             }
-            (Record::DeltaService(service), Field::DeltaService(field)) => {
+            (FactRecord::DeltaService(service), Field::DeltaService(field)) => {
                 let unit = Unit::Service(service);
-                let estimate = |outcome| Record::DeltaEstimate { unit, outcome };
+                let estimate = |outcome| FactRecord::DeltaEstimate { unit, outcome };
                 match field {
                     DeltaServiceField::Name => Value::text(&self.topology.services[service].name),
-                    DeltaServiceField::Failed => Value::Record(estimate(Outcome::Failed)),
-                    DeltaServiceField::Degraded => Value::Record(estimate(Outcome::Degraded)),
+                    DeltaServiceField::Failed => Value::Record(estimate(FailureDegree::Failed)),
+                    DeltaServiceField::Degraded => Value::Record(estimate(FailureDegree::Degraded)),
                 }
             }
-            (Record::DeltaTotal, Field::DeltaTotal(_)) => {
-                Value::Record(Record::DeltaMean { flow: None })
+            (FactRecord::DeltaTotal, Field::DeltaTotal(_)) => {
+                Value::Record(FactRecord::DeltaMean { flow: None })
             }
-            (Record::DeltaEstimate { unit, outcome }, Field::Estimate(EstimateField::P)) => {
+            (FactRecord::DeltaEstimate { unit, outcome }, Field::Estimate(EstimateField::P)) => {
                 self.probability_difference(unit, outcome, error)
             }
-            (Record::DeltaMean { flow }, Field::Mean(_)) => self.mean_difference(flow, error),
+            (FactRecord::DeltaMean { flow }, Field::Mean(_)) => self.mean_difference(flow, error),
             _ => unreachable!("conditions were checked when they were read"),
         }
     }
@@ -323,25 +335,25 @@ impl TrialFacts<'_> {
                 |rate| Value::number(rate.get()),
             ),
             FlowField::Judged => Value::Bool(Ternary::known(self.topology.is_judged(flow))),
-            FlowField::Failed => estimate_record(unit, Outcome::Failed),
-            FlowField::Degraded => estimate_record(unit, Outcome::Degraded),
+            FlowField::Failed => estimate_record(unit, FailureDegree::Failed),
+            FlowField::Degraded => estimate_record(unit, FailureDegree::Degraded),
             FlowField::Baseline => failures_record(unit, Basis::Baseline),
             FlowField::Caused => failures_record(unit, Basis::Caused),
-            FlowField::Lost => Value::Record(Record::Outage(index)),
-            FlowField::Objective => Value::Record(Record::Objective(index)),
-            FlowField::Budget => Value::Record(Record::Budget(index)),
-            FlowField::Unfinished => event_of(unit, Event::Unfinished, false),
+            FlowField::Lost => Value::Record(FactRecord::Outage(index)),
+            FlowField::Objective => Value::Record(FactRecord::Objective(index)),
+            FlowField::Budget => Value::Record(FactRecord::Budget(index)),
+            FlowField::Unfinished => event_of(unit, TrialEvent::Unfinished, false),
             FlowField::FailingShare => self.failing_share(unit, error),
-            FlowField::FirstFailedS => times_record(unit, Span::FirstFailed),
-            FlowField::FailedForS => times_record(unit, Span::FailedFor),
+            FlowField::FirstFailedS => times_record(unit, MeasuredTime::FirstFailed),
+            FlowField::FailedForS => times_record(unit, MeasuredTime::FailedFor),
             FlowField::OrdersLost => {
-                Value::Record(Record::Losses { flow: Some(index), orders: Orders::Lost })
+                Value::Record(FactRecord::Losses { flow: Some(index), orders: Orders::Lost })
             }
             FlowField::WrongOrders => {
-                Value::Record(Record::Losses { flow: Some(index), orders: Orders::Wrong })
+                Value::Record(FactRecord::Losses { flow: Some(index), orders: Orders::Wrong })
             }
-            FlowField::MoneyLost => Value::Record(Record::Money(index)),
-            FlowField::PerRollout => Value::Record(Record::PerRollout(unit)),
+            FlowField::MoneyLost => Value::Record(FactRecord::Money(index)),
+            FlowField::PerRollout => Value::Record(FactRecord::PerRollout(unit)),
         }
     }
 
@@ -363,14 +375,14 @@ impl TrialFacts<'_> {
                     matches!(target.on, TargetRef::Node(node) if node.service.0 as usize == index)
                 })))
             }
-            ServiceField::Failed => estimate_record(unit, Outcome::Failed),
-            ServiceField::Degraded => estimate_record(unit, Outcome::Degraded),
+            ServiceField::Failed => estimate_record(unit, FailureDegree::Failed),
+            ServiceField::Degraded => estimate_record(unit, FailureDegree::Degraded),
             ServiceField::Baseline => failures_record(unit, Basis::Baseline),
             ServiceField::Caused => failures_record(unit, Basis::Caused),
             ServiceField::FailingShare => self.failing_share(unit, error),
-            ServiceField::FirstFailedS => times_record(unit, Span::FirstFailed),
-            ServiceField::FailedForS => times_record(unit, Span::FailedFor),
-            ServiceField::PerRollout => Value::Record(Record::PerRollout(unit)),
+            ServiceField::FirstFailedS => times_record(unit, MeasuredTime::FirstFailed),
+            ServiceField::FailedForS => times_record(unit, MeasuredTime::FailedFor),
+            ServiceField::PerRollout => Value::Record(FactRecord::PerRollout(unit)),
         }
     }
 
@@ -379,15 +391,15 @@ impl TrialFacts<'_> {
         ends.named(format!("{}.failing_share", self.unit_path(unit)), unit, Metric::FailingShare)
     }
 
-    fn probability(&self, unit: Unit, event: Event, per_rollout: bool, error: f64) -> Value {
+    fn probability(&self, unit: Unit, event: TrialEvent, per_rollout: bool, error: f64) -> Value {
         let path = self.unit_path(unit);
         let q = self.failure_probability;
         let metric = Metric::Probability { event, per_rollout };
         match event {
-            Event::Unit(basis, outcome) => {
+            TrialEvent::Unit(basis, outcome) => {
                 let name = match outcome {
-                    Outcome::Failed => "failed",
-                    Outcome::Degraded => "degraded",
+                    FailureDegree::Failed => "failed",
+                    FailureDegree::Degraded => "degraded",
                 };
                 let of = |basis| self.unit_probability(unit, basis, outcome, error);
                 let (ends, prefix) = match (basis, per_rollout) {
@@ -403,7 +415,7 @@ impl TrialFacts<'_> {
                 };
                 ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
             }
-            Event::Exhausts | Event::AtRisk | Event::Unfinished => {
+            TrialEvent::Exhausts | TrialEvent::AtRisk | TrialEvent::Unfinished => {
                 let Unit::Flow(flow) = unit else {
                     unreachable!("only flows have an error budget")
                 };
@@ -420,7 +432,7 @@ impl TrialFacts<'_> {
                     let path = format!("{path}.budget.per_rollout.{name}.p");
                     return ends.scaled_by(q).named(path, unit, metric);
                 }
-                let prefix = if event == Event::Unfinished { "" } else { ".budget" };
+                let prefix = if event == TrialEvent::Unfinished { "" } else { ".budget" };
                 ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
             }
         }
@@ -431,7 +443,7 @@ impl TrialFacts<'_> {
         &self,
         unit: Unit,
         basis: Basis,
-        outcome: Outcome,
+        outcome: FailureDegree,
         error: f64,
     ) -> IntervalEnds {
         if basis == Basis::Caused && !self.is_reached(unit) {
@@ -467,16 +479,16 @@ impl TrialFacts<'_> {
     }
 
     /// Returns in how many trials the outage of a flow does this, and its name.
-    fn outage_count(&self, flow: usize, event: Event) -> Option<(u64, &'static str)> {
+    fn outage_count(&self, flow: usize, event: TrialEvent) -> Option<(u64, &'static str)> {
         let tally = &self.tally.flows[flow];
         if self.change.is_moment() {
             return None;
         }
         let left = budget::left_minutes(self.topology, flow, self.spent) * 60.0;
         Some(match event {
-            Event::Exhausts => (tally.outage.count_above(left), "exhausts"),
-            Event::AtRisk => (tally.outage.count_above(left * budget::AT_RISK), "at_risk"),
-            Event::Unfinished | Event::Unit(..) => (tally.unfinished, "unfinished"),
+            TrialEvent::Exhausts => (tally.outage.count_above(left), "exhausts"),
+            TrialEvent::AtRisk => (tally.outage.count_above(left * budget::AT_RISK), "at_risk"),
+            TrialEvent::Unfinished | TrialEvent::Unit(..) => (tally.unfinished, "unfinished"),
         })
     }
 
@@ -514,9 +526,9 @@ impl TrialFacts<'_> {
     fn budget_field(&self, flow: usize, field: BudgetField, error: f64) -> Value {
         let unit = Unit::Flow(flow);
         let losses = match field {
-            BudgetField::Exhausts => return event_of(unit, Event::Exhausts, false),
-            BudgetField::AtRisk => return event_of(unit, Event::AtRisk, false),
-            BudgetField::PerRollout => return Value::Record(Record::BudgetPerRollout(flow)),
+            BudgetField::Exhausts => return event_of(unit, TrialEvent::Exhausts, false),
+            BudgetField::AtRisk => return event_of(unit, TrialEvent::AtRisk, false),
+            BudgetField::PerRollout => return Value::Record(FactRecord::BudgetPerRollout(flow)),
             BudgetField::Used => return self.budget_used(flow, error),
             BudgetField::Mean => LossesField::Mean,
             BudgetField::P50 => LossesField::P50,
@@ -550,14 +562,14 @@ impl TrialFacts<'_> {
         self.share(used, error).named(path, unit, Metric::BudgetUsed { mean_minutes })
     }
 
-    fn times_field(&self, unit: Unit, span: Span, field: TimesField, error: f64) -> Value {
+    fn times_field(&self, unit: Unit, span: MeasuredTime, field: TimesField, error: f64) -> Value {
         if self.change.is_moment() {
             return Value::missing("a single moment has no times");
         }
         let tally = self.unit_tally(unit);
         let (sketch, name) = match span {
-            Span::FirstFailed => (&tally.first, "first_failed_s"),
-            Span::FailedFor => (&tally.lasted, "failed_for_s"),
+            MeasuredTime::FirstFailed => (&tally.first, "first_failed_s"),
+            MeasuredTime::FailedFor => (&tally.lasted, "failed_for_s"),
         };
         let q = match field {
             TimesField::P50 => 0.5,
@@ -687,12 +699,12 @@ impl TrialFacts<'_> {
                 || Value::missing(unsaid("reviewed_by", "who reviewed it")),
                 |names| Value::texts(names.iter().map(String::as_str)),
             ),
-            ChangeField::Sources => Value::records(change.sources.len(), Record::Source),
+            ChangeField::Sources => Value::records(change.sources.len(), FactRecord::Source),
             ChangeField::FailureProbability => Value::number(self.failure_probability),
-            ChangeField::Targets => Value::records(change.targets.len(), Record::Target),
-            ChangeField::Rollout => Value::Record(Record::Rollout),
-            ChangeField::Detection => Value::Record(Record::Detection),
-            ChangeField::Rollback => Value::Record(Record::Rollback),
+            ChangeField::Targets => Value::records(change.targets.len(), FactRecord::Target),
+            ChangeField::Rollout => Value::Record(FactRecord::Rollout),
+            ChangeField::Detection => Value::Record(FactRecord::Detection),
+            ChangeField::Rollback => Value::Record(FactRecord::Rollback),
             ChangeField::HorizonS => Value::number(change.horizon.get()),
             ChangeField::During => Value::texts(change.during.iter().map(|during| match during {
                 Component::Service(id) => &*self.topology.services[id.0 as usize].name,
@@ -739,7 +751,7 @@ impl TrialFacts<'_> {
         match field {
             // Without a rollout everything changes at once: one stage of 100%.
             RolloutField::Stages => {
-                Value::records(rollout.map_or(1, |rollout| rollout.stages.len()), Record::Stage)
+                Value::records(rollout.map_or(1, |rollout| rollout.stages.len()), FactRecord::Stage)
             }
             RolloutField::Routing => {
                 Value::text(match rollout.map_or(Routing::Random, |rollout| rollout.routing) {
@@ -812,7 +824,7 @@ impl TrialFacts<'_> {
         match field {
             DeltaField::Flows => Value::Map(Map::DeltaFlows),
             DeltaField::Services => Value::Map(Map::DeltaServices),
-            DeltaField::Total => Value::Record(Record::DeltaTotal),
+            DeltaField::Total => Value::Record(FactRecord::DeltaTotal),
             DeltaField::Added => texts(&baseline::names_on_one_side(self.topology, before).0),
             DeltaField::Removed => texts(&baseline::names_on_one_side(self.topology, before).1),
             DeltaField::SinglePointsGained => {
@@ -834,14 +846,14 @@ impl TrialFacts<'_> {
         units.iter().find(|known| known.name == *name)
     }
 
-    fn probability_difference(&self, unit: Unit, outcome: Outcome, error: f64) -> Value {
+    fn probability_difference(&self, unit: Unit, outcome: FailureDegree, error: f64) -> Value {
         let Some(before) = self.unit_before(unit) else {
             return Value::missing("the earlier result does not have it");
         };
         let tally = self.unit_tally(unit);
         let (Interval { p, low, high, .. }, count, name) = match outcome {
-            Outcome::Failed => (before.failed, tally.failed, "failed"),
-            Outcome::Degraded => (before.degraded, tally.degraded, "degraded"),
+            FailureDegree::Failed => (before.failed, tally.failed, "failed"),
+            FailureDegree::Degraded => (before.degraded, tally.degraded, "degraded"),
         };
         let now = self.share(count as f64, error);
         let difference =
@@ -901,13 +913,13 @@ impl TrialFacts<'_> {
 }
 
 fn per_rollout_field(unit: Unit, field: PerRolloutField) -> Value {
-    let estimate = |outcome| event_of(unit, Event::Unit(Basis::With, outcome), true);
+    let estimate = |outcome| event_of(unit, TrialEvent::Unit(Basis::With, outcome), true);
     match (field, unit) {
-        (PerRolloutField::Failed, _) => estimate(Outcome::Failed),
-        (PerRolloutField::Degraded, _) => estimate(Outcome::Degraded),
-        (PerRolloutField::Caused, _) => Value::Record(Record::PerRolloutCaused(unit)),
+        (PerRolloutField::Failed, _) => estimate(FailureDegree::Failed),
+        (PerRolloutField::Degraded, _) => estimate(FailureDegree::Degraded),
+        (PerRolloutField::Caused, _) => Value::Record(FactRecord::PerRolloutCaused(unit)),
         (PerRolloutField::OrdersLost, Unit::Flow(flow)) => {
-            Value::Record(Record::MeanPerRollout { flow: Some(flow) })
+            Value::Record(FactRecord::MeanPerRollout { flow: Some(flow) })
         }
         (PerRolloutField::OrdersLost, Unit::Service(_)) => {
             Value::missing("orders are lost by flows, not by services")
@@ -925,34 +937,34 @@ fn statistic_of(field: LossesField) -> Statistic {
 }
 
 fn failures_record(unit: Unit, basis: Basis) -> Value {
-    Value::Record(Record::Failures { unit, basis })
+    Value::Record(FactRecord::Failures { unit, basis })
 }
 
 fn failures_field(unit: Unit, basis: Basis, per_rollout: bool, field: FailuresField) -> Value {
     let outcome = match field {
-        FailuresField::Failed => Outcome::Failed,
-        FailuresField::Degraded => Outcome::Degraded,
+        FailuresField::Failed => FailureDegree::Failed,
+        FailuresField::Degraded => FailureDegree::Degraded,
     };
-    event_of(unit, Event::Unit(basis, outcome), per_rollout)
+    event_of(unit, TrialEvent::Unit(basis, outcome), per_rollout)
 }
 
-fn event_of(unit: Unit, event: Event, per_rollout: bool) -> Value {
-    Value::Record(Record::Estimate { unit, event, per_rollout })
+fn event_of(unit: Unit, event: TrialEvent, per_rollout: bool) -> Value {
+    Value::Record(FactRecord::Estimate { unit, event, per_rollout })
 }
 
-fn of_outcome<T>(failures: Failures<T>, outcome: Outcome) -> T {
+fn of_outcome<T>(failures: Failures<T>, outcome: FailureDegree) -> T {
     match outcome {
-        Outcome::Failed => failures.failed,
-        Outcome::Degraded => failures.degraded,
+        FailureDegree::Failed => failures.failed,
+        FailureDegree::Degraded => failures.degraded,
     }
 }
 
-fn estimate_record(unit: Unit, outcome: Outcome) -> Value {
-    event_of(unit, Event::Unit(Basis::With, outcome), false)
+fn estimate_record(unit: Unit, outcome: FailureDegree) -> Value {
+    event_of(unit, TrialEvent::Unit(Basis::With, outcome), false)
 }
 
-fn times_record(unit: Unit, span: Span) -> Value {
-    Value::Record(Record::Times { unit, span })
+fn times_record(unit: Unit, span: MeasuredTime) -> Value {
+    Value::Record(FactRecord::Times { unit, span })
 }
 
 fn missing_outage() -> Value {

@@ -35,7 +35,7 @@ use crate::summary::{sequential, summarize};
 use super::simulate::{self, Settings, Stop};
 use super::{budget, single_points, unknowns};
 use rules::RuleState;
-use runs::{Context, Run};
+use runs::{CheckRun, Context};
 
 /// A limit that a figure of a flow must not exceed.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,7 +200,7 @@ impl<'a> Check<'a> {
         // A first look with more trials than allowed is still a look.
         let max_trials = gate.max_trials.max(first);
         let limits = (Assumption::Stated, max_trials);
-        let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally, limits)];
+        let mut runs = vec![CheckRun::new(topology, &self.plan, &simulation, tally, limits)];
         context.evaluate(&mut self.rules, &runs[0]);
         let is_doubtful = {
             let tally = &runs[0].tally;
@@ -236,7 +236,7 @@ impl<'a> Check<'a> {
             let (tally, is_cut) = simulate::run_trials(plan, simulation, stop, progress);
             is_partial |= is_cut;
             let limits = (gate.unknown, max_trials);
-            let run = Run::new(topology, plan, simulation, tally, limits);
+            let run = CheckRun::new(topology, plan, simulation, tally, limits);
             context.evaluate(&mut self.rules, &run);
             runs.push(run);
         }
@@ -273,7 +273,7 @@ struct Decided<'a> {
     check: &'a Check<'a>,
     simulation: &'a Simulation<'a>,
     /// The trials of the topology as stated.
-    run: Run<'a>,
+    run: CheckRun<'a>,
     /// The checkpoints of the topology with what it does not state at its worst or best.
     assumed_checkpoints: Vec<u64>,
     max_trials: u64,

@@ -1,7 +1,7 @@
 //! Outcomes of rules and limits, in sentences: the flow, the figure, the limit, the rule.
 
 use super::rules::RuleState;
-use super::runs::Run;
+use super::runs::CheckRun;
 use super::sentences::{SentenceContext, ratio_text};
 use super::{Assumption, Check};
 use crate::model::Topology;
@@ -95,7 +95,7 @@ pub(super) fn fired_messages(rules: &[RuleState]) -> Vec<String> {
 pub(super) fn headroom_sentence(
     check: &Check<'_>,
     speaker: &SentenceContext<'_>,
-    run: &Run<'_>,
+    run: &CheckRun<'_>,
 ) -> Option<String> {
     let Check { topology, .. } = check;
     if speaker.is_steady {
@@ -129,7 +129,7 @@ pub(super) fn headroom_sentence(
 }
 
 /// Returns how available the flow is that comes nearest to missing its objective.
-fn steady_state_sentence(topology: &Topology, run: &Run<'_>) -> Option<String> {
+fn steady_state_sentence(topology: &Topology, run: &CheckRun<'_>) -> Option<String> {
     let unavailable = |flow: usize| run.unavailability(flow);
     let allowed = |flow: usize| 1.0 - topology.flows[flow].objective().availability.get();
     let judged =

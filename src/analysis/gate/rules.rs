@@ -6,11 +6,11 @@ use crate::diagnostic::Place;
 use crate::engine::Tally;
 use crate::model::Topology;
 use crate::policy::evaluate::{Evaluation, Facts, Ternary, evaluate};
-use crate::policy::expression::{Expr, Node, Operator};
+use crate::policy::expression::{Expr, ExprNode, Operator};
 use crate::policy::vocabulary::{
     EstimateField, FailuresField, Field, FlowField, LossesField, Variable,
 };
-use crate::policy::{Rule, Severity};
+use crate::policy::{Rule, RuleVerdict};
 
 /// A rule, and what is known of it so far.
 pub(super) struct RuleState {
@@ -72,12 +72,12 @@ impl RuleState {
     }
 
     /// Whether it fired, and asks for at least so much.
-    pub(super) fn has_fired(&self, verdict: Severity) -> bool {
+    pub(super) fn has_fired(&self, verdict: RuleVerdict) -> bool {
         self.result() == Ternary::True && self.rule.verdict >= verdict
     }
 
     /// Whether it could still raise a verdict that is certain to be at least `floor`.
-    pub(super) fn could_raise(&self, floor: Option<Severity>) -> bool {
+    pub(super) fn could_raise(&self, floor: Option<RuleVerdict>) -> bool {
         // A rule that asks for no more than is certain already cannot change the verdict.
         self.result() != Ternary::True && Some(self.rule.verdict) > floor
     }
@@ -128,7 +128,7 @@ impl RuleState {
 
 /// Whether some rule that could yet raise the verdict is to be evaluated with what is not stated at its
 /// worst or best.
-pub(super) fn need_assumptions(rules: &[RuleState], floor: Option<Severity>) -> bool {
+pub(super) fn need_assumptions(rules: &[RuleState], floor: Option<RuleVerdict>) -> bool {
     rules.iter().any(|state| state.unknown != Assumption::Stated && state.could_raise(floor))
 }
 
@@ -142,7 +142,7 @@ pub(super) fn mention_unknowns(rules: &[RuleState]) -> bool {
     rules.iter().any(|state| state.rule.when.mentions(|when| when == Variable::Unknowns))
 }
 
-fn is_simulated(when: &Node) -> bool {
+fn is_simulated(when: &ExprNode) -> bool {
     when.mentions(Variable::is_simulated)
 }
 
@@ -159,7 +159,7 @@ impl Context<'_> {
 /// Returns a limit of the command line as a rule that stops.
 fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
     let flow = &topology.flows[limit.flow as usize].name;
-    let node = |expr| Node { expr, place: Place::default() };
+    let node = |expr| ExprNode { expr, place: Place::default() };
     let select = |of, field| node(Expr::Select(Box::new(of), field));
     let item = node(Expr::Index(
         Box::new(node(Expr::Variable(Variable::Flows))),
@@ -190,7 +190,7 @@ fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
         name,
         text: String::new(),
         when: node(Expr::Binary(Operator::Gt, Box::new([figure, at_most]))),
-        verdict: Severity::Stop,
+        verdict: RuleVerdict::Stop,
         message: String::new(),
         place: Place::default(),
     }

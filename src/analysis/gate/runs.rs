@@ -1,7 +1,7 @@
 //! Runs trials until every rule is decided, or it is known that it cannot be.
 
 use super::facts::TrialFacts;
-use super::interval::Cache;
+use super::interval::IntervalCache;
 use super::rules::RuleState;
 use super::{Assumption, Gate};
 use crate::analysis::exact;
@@ -12,12 +12,12 @@ use crate::engine::exact::Limits;
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::topology::{Caller, Dependency};
 use crate::model::{Change, Topology, defaults};
-use crate::policy::Severity;
+use crate::policy::RuleVerdict;
 use crate::report;
 use crate::report::compare::SinglePoint;
 
 /// The trials of the topology as stated, or as assumed.
-pub(super) struct Run<'a> {
+pub(super) struct CheckRun<'a> {
     topology: &'a Topology,
     plan: &'a Plan,
     simulation: &'a Simulation<'a>,
@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     pub(super) checkpoints: Vec<u64>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> CheckRun<'a> {
     pub(super) fn new(
         topology: &'a Topology,
         plan: &'a Plan,
@@ -90,7 +90,7 @@ pub(super) struct Context<'a> {
     pub(super) unknowns: &'a [report::Unknown],
     pub(super) single_points: &'a [SinglePoint],
     pub(super) dependencies: Vec<(Caller, &'a Dependency)>,
-    pub(super) intervals: std::rc::Rc<Cache>,
+    pub(super) intervals: std::rc::Rc<IntervalCache>,
     /// Units that the change could hit at all.
     pub(super) reach: std::rc::Rc<Reach>,
 }
@@ -145,7 +145,7 @@ impl<'a> Context<'a> {
     }
 
     /// Returns the facts of a run as it stands.
-    pub(super) fn facts_of<'b>(&'b self, run: &'b Run<'_>) -> TrialFacts<'b> {
+    pub(super) fn facts_of<'b>(&'b self, run: &'b CheckRun<'_>) -> TrialFacts<'b> {
         TrialFacts {
             exact: run.exact.as_deref(),
             ..self.facts(run.topology, &run.tally, run.checkpoints.len() as u32)
@@ -153,7 +153,7 @@ impl<'a> Context<'a> {
     }
 
     /// Evaluates the rules that are seen in a run.
-    pub(super) fn evaluate(&self, rules: &mut [RuleState], run: &Run<'_>) {
+    pub(super) fn evaluate(&self, rules: &mut [RuleState], run: &CheckRun<'_>) {
         let facts = self.facts_of(run);
         for state in rules.iter_mut().filter(|state| state.is_seen_in(run.assumption)) {
             state.evaluate(&facts, run.assumption, run.tally.trials);
@@ -162,17 +162,17 @@ impl<'a> Context<'a> {
 }
 
 /// Returns what the verdict is at least: no rule that asks for no more needs another trial.
-pub(super) fn floor(rules: &[RuleState], is_doubtful: bool) -> Option<Severity> {
+pub(super) fn floor(rules: &[RuleState], is_doubtful: bool) -> Option<RuleVerdict> {
     // A doubt asks for caution whatever the rules say.
-    let fired = rules.iter().filter(|state| state.has_fired(Severity::Caution));
-    let doubtful = is_doubtful.then_some(Severity::Caution);
+    let fired = rules.iter().filter(|state| state.has_fired(RuleVerdict::Caution));
+    let doubtful = is_doubtful.then_some(RuleVerdict::Caution);
     fired.map(|state| state.rule.verdict).max().max(doubtful)
 }
 
 /// Doubles the trials of the runs as long as a rule that could yet raise the verdict needs more of them.
 pub(super) fn decide(
     rules: &mut [RuleState],
-    runs: &mut [Run<'_>],
+    runs: &mut [CheckRun<'_>],
     context: &Context<'_>,
     is_doubtful: bool,
     progress: &dyn Progress,
@@ -213,6 +213,6 @@ pub(super) fn decide(
 }
 
 /// Returns the run whose trials decide a rule.
-fn last_run(state: &RuleState, runs: &[Run<'_>]) -> usize {
+fn last_run(state: &RuleState, runs: &[CheckRun<'_>]) -> usize {
     usize::from(state.unknown != Assumption::Stated && runs.len() > 1)
 }

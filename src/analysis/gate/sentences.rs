@@ -3,7 +3,7 @@
 use crate::analysis::budget;
 use crate::model::Topology;
 use crate::policy::evaluate::{
-    Basis, Comparison, Event, Figure, Metric, Outcome, Statistic, Ternary, Unit,
+    Basis, Comparison, FailureDegree, Figure, Metric, Statistic, Ternary, TrialEvent, Unit,
 };
 use crate::policy::expression::Operator;
 use crate::prose::format;
@@ -59,7 +59,8 @@ impl SentenceContext<'_> {
         let share = format::percent_three_digits(value);
         Some(match figure.metric {
             Metric::Probability {
-                event: Event::Unit(Basis::Baseline, Outcome::Failed), ..
+                event: TrialEvent::Unit(Basis::Baseline, FailureDegree::Failed),
+                ..
             } if self.is_steady => {
                 format!("{name} is unavailable {share} of the time")
             }
@@ -67,7 +68,7 @@ impl SentenceContext<'_> {
                 let what = self.event(name, flow, event);
                 let among = match (per_rollout, event) {
                     (true, _) => "rollouts",
-                    (false, Event::Unit(Basis::Baseline, _)) => "simulated rollouts",
+                    (false, TrialEvent::Unit(Basis::Baseline, _)) => "simulated rollouts",
                     (false, _) if self.is_certain => "simulated rollouts",
                     (false, _) => "rollouts that break",
                 };
@@ -106,12 +107,12 @@ impl SentenceContext<'_> {
         )
     }
 
-    fn event(&self, name: &str, flow: Option<usize>, event: Event) -> String {
+    fn event(&self, name: &str, flow: Option<usize>, event: TrialEvent) -> String {
         match (event, flow) {
-            (Event::Unit(basis, outcome), _) => {
+            (TrialEvent::Unit(basis, outcome), _) => {
                 let verb = match outcome {
-                    Outcome::Failed => "fails",
-                    Outcome::Degraded => "is degraded",
+                    FailureDegree::Failed => "fails",
+                    FailureDegree::Degraded => "is degraded",
                 };
                 match basis {
                     Basis::With => format!("{name} {verb}"),
@@ -119,7 +120,7 @@ impl SentenceContext<'_> {
                     Basis::Caused => format!("{name} {verb} because of the change"),
                 }
             }
-            (Event::Exhausts, Some(flow)) => {
+            (TrialEvent::Exhausts, Some(flow)) => {
                 let (left, budget) = (self.left(flow), self.budget_name(flow));
                 if left == "0" {
                     format!("{name} loses outage minutes with nothing left of its {budget}")
@@ -130,7 +131,7 @@ impl SentenceContext<'_> {
                     format!("{name} loses more than its {budget} of {left} outage minutes")
                 }
             }
-            (Event::AtRisk, Some(flow)) => {
+            (TrialEvent::AtRisk, Some(flow)) => {
                 let budget = self.budget_name(flow);
                 let left = if self.is_spent(flow) { "what is left of " } else { "" };
                 format!("{name} loses more than a quarter of {left}its {budget}")

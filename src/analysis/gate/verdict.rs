@@ -3,11 +3,11 @@
 use super::doubts::{doubts, is_untouched};
 use super::reasons::{self, headroom_sentence, limit_reason, policy_reason, rule_reason};
 use super::rules::RuleState;
-use super::runs::Run;
+use super::runs::CheckRun;
 use super::sentences::SentenceContext;
 use super::{Check, Limit, diff, runs};
 use crate::model::Topology;
-use crate::policy::Severity;
+use crate::policy::RuleVerdict;
 use crate::policy::evaluate::{Comparison, Ternary, Unit};
 use crate::policy::expression::Operator;
 use crate::report::{
@@ -22,7 +22,7 @@ const FIGURES: usize = 5;
 /// Decides, and says why, the most important reason first.
 pub(super) fn verdict(
     check: &Check<'_>,
-    run: &Run<'_>,
+    run: &CheckRun<'_>,
     is_partial: bool,
     test: Option<TestReport>,
 ) -> Verdict {
@@ -42,8 +42,8 @@ pub(super) fn verdict(
     let decision = match floor {
         // All files are known to belong to no service, so there is nothing to be judged.
         _ if is_untouched(gate) => Decision::Proceed,
-        Some(Severity::Stop) => Decision::Stop,
-        Some(Severity::Caution) => Decision::Caution,
+        Some(RuleVerdict::Stop) => Decision::Stop,
+        Some(RuleVerdict::Caution) => Decision::Caution,
         // Undecided is never taken for safe.
         None if undecided => Decision::Caution,
         None => Decision::Proceed,
@@ -109,11 +109,11 @@ const DOUBT: u8 = 2;
 /// Returns the rank of what came of a rule: worst first, and what is undecided after what fired.
 fn reason_rank(rule_state: &RuleState) -> u8 {
     match (rule_state.result(), rule_state.rule.verdict) {
-        (Ternary::True, Severity::Stop) => 0,
-        (Ternary::True, Severity::Caution) => 1,
+        (Ternary::True, RuleVerdict::Stop) => 0,
+        (Ternary::True, RuleVerdict::Caution) => 1,
         (Ternary::False, _) => 5,
-        (_, Severity::Stop) => 3,
-        (_, Severity::Caution) => 4,
+        (_, RuleVerdict::Stop) => 3,
+        (_, RuleVerdict::Caution) => 4,
     }
 }
 
@@ -176,8 +176,8 @@ fn rule_report(speaker: &SentenceContext<'_>, rule_state: &RuleState) -> RuleRep
     RuleReport {
         name: rule_state.rule.name.clone(),
         verdict: match rule_state.rule.verdict {
-            Severity::Caution => Decision::Caution,
-            Severity::Stop => Decision::Stop,
+            RuleVerdict::Caution => Decision::Caution,
+            RuleVerdict::Stop => Decision::Stop,
         },
         outcome: rule_outcome(rule_state),
         message: rule_state.rule.message.clone(),

@@ -7,7 +7,7 @@ use crate::chart::layout::{
     Direction, Layered, Layout as _, LayoutGraph, LayoutLink, Placement, Point, Size, Stroke,
 };
 use crate::chart::palette::Palette;
-use crate::chart::svg::{LineStyle, SvgPath, TextStyle};
+use crate::chart::svg::{LabelStyle, LineStyle, SvgPath};
 use crate::chart::{ChartStyle, PageSize as Page};
 
 /// The greatest width of a picture in a column of text.
@@ -127,7 +127,7 @@ pub fn draw_architecture(architecture: &Architecture, style: &ChartStyle<'_>) ->
         sheet.svg.close_group();
     }
     sheet.top = from.y + placement.size.height + 12.0;
-    let how = TextStyle::new(letters.small, Palette::Soft);
+    let how = LabelStyle::new(letters.small, Palette::Soft);
     if architecture.links.iter().any(|link| link.is_soft) {
         sheet.draw_paragraph("Dashed: the caller can do without it.", how);
     }
@@ -156,12 +156,12 @@ fn draw_box(
     for text_line in &content.name {
         y += letters.plain + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.plain * 0.3 };
-        sheet.svg.draw_text(baseline, TextStyle::new(letters.plain, text).bold(), text_line);
+        sheet.svg.draw_text(baseline, LabelStyle::new(letters.plain, text).bold(), text_line);
     }
     for text_line in &content.detail {
         y += letters.small + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.small * 0.3 };
-        sheet.svg.draw_text(baseline, TextStyle::new(letters.small, text), text_line);
+        sheet.svg.draw_text(baseline, LabelStyle::new(letters.small, text), text_line);
     }
 }
 

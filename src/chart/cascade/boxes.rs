@@ -5,7 +5,7 @@ use super::super::frame::Sheet;
 use super::super::layout::{Point, Size};
 use super::super::palette::Palette;
 use super::super::shapes::{ShareColumns, StateLook as _, draw_bar};
-use super::super::svg::{Anchor, LineStyle, TextStyle};
+use super::super::svg::{Anchor, LabelStyle, LineStyle};
 use super::{CascadePlan, captions};
 use crate::chart::PageSize as Page;
 use crate::prose::format;
@@ -138,19 +138,19 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &BoxContent, at:
     let x = at.x + LEFT;
     for line in &content.name {
         y += letters.plain + LINE_GAP;
-        let how = TextStyle::new(letters.plain, color).bold();
+        let how = LabelStyle::new(letters.plain, color).bold();
         svg.draw_text(Point { x, y: y - letters.plain * 0.15 }, how, line);
     }
     for line in &content.state {
         y += letters.small + LINE_GAP;
         let at = Point { x, y: y - letters.small * 0.15 };
-        svg.draw_text(at, TextStyle::new(letters.small, color), line);
+        svg.draw_text(at, LabelStyle::new(letters.small, color), line);
     }
     for line in &content.tag {
         y += letters.tiny + LINE_GAP;
         svg.draw_text(
             Point { x, y: y - letters.tiny * 0.15 },
-            TextStyle::new(letters.tiny, color),
+            LabelStyle::new(letters.tiny, color),
             line,
         );
     }
@@ -176,7 +176,7 @@ pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, midd
     let radius = if rank > 99 { 12.0 } else { 9.5 };
     let line = LineStyle::new(Palette::Outline, 1.2);
     sheet.svg.draw_circle(middle, radius, Some(Palette::Paper), Some(line));
-    let how = TextStyle::new(size, Palette::Text).bold().anchored_at(Anchor::Middle);
+    let how = LabelStyle::new(size, Palette::Text).bold().anchored_at(Anchor::Middle);
     let at = Point { x: middle.x, y: middle.y + size * 0.36 };
     sheet.svg.draw_text(at, how, &rank.to_string());
 }

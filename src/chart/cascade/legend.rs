@@ -5,7 +5,7 @@ use super::super::frame::{MARGIN, Sheet};
 use super::super::layout::Point;
 use super::super::palette::Palette;
 use super::super::shapes::{ShareColumns, StateLook as _, draw_bar};
-use super::super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
+use super::super::svg::{Anchor, LabelStyle, LineStyle, SvgPath};
 use super::boxes::draw_rank_badge;
 use super::{CascadePlan, FLOWS, draw_heading};
 use crate::prose::format;
@@ -47,7 +47,7 @@ pub(super) fn draw_flows(
         let more = format!("and {} more", cascade.flows.len() - shown);
         sheet.svg.draw_text(
             Point { x: at.x, y },
-            TextStyle::new(letters.small, Palette::Soft),
+            LabelStyle::new(letters.small, Palette::Soft),
             &more,
         );
         y += 6.0;
@@ -105,13 +105,13 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
     );
     sheet.svg.open_group(&attributes, &hint);
     let mut y = at.y + letters.small;
-    let how = TextStyle::new(letters.small, Palette::Text).bold().anchored_at(Anchor::End);
+    let how = LabelStyle::new(letters.small, Palette::Text).bold().anchored_at(Anchor::End);
     sheet.svg.draw_text(Point { x: at.x + FLOWS, y }, how, &text.share);
     for (index, line) in text.name.iter().enumerate() {
         y = at.y + letters.small * (index + 1) as f64;
         sheet.svg.draw_text(
             Point { x: at.x, y },
-            TextStyle::new(letters.small, Palette::Text),
+            LabelStyle::new(letters.small, Palette::Text),
             line,
         );
     }
@@ -126,7 +126,7 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
         let y = y + 14.0 + letters.tiny;
         sheet.svg.draw_text(
             Point { x: at.x, y },
-            TextStyle::new(letters.tiny, Palette::Soft),
+            LabelStyle::new(letters.tiny, Palette::Soft),
             &text,
         );
     }
@@ -207,7 +207,7 @@ pub(super) fn draw_legend(
         }
         draw_sign_at(sheet, &sign, Point { x, y });
         let at = Point { x: x + 44.0, y: y + letters.small * 0.36 };
-        sheet.svg.draw_text(at, TextStyle::new(letters.small, Palette::Text), &text);
+        sheet.svg.draw_text(at, LabelStyle::new(letters.small, Palette::Text), &text);
         x += width;
     }
     sheet.top = y + 14.0;

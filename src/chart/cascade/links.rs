@@ -4,7 +4,7 @@ use super::super::font::Weight;
 use super::super::frame::Sheet;
 use super::super::layout::{Direction, Point, Route, Size, Stroke};
 use super::super::palette::Palette;
-use super::super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
+use super::super::svg::{Anchor, LabelStyle, LineStyle, SvgPath};
 use super::{CascadePlan, captions};
 use crate::chart::PageSize as Page;
 use crate::prose::format;
@@ -167,7 +167,7 @@ fn write_label(sheet: &mut Sheet<'_>, label: &LinkLabel, middle: Point) {
         let at = Point { x: middle.x - width / 2.0, y };
         // Paper behind the label keeps lines from running through it.
         sheet.svg.draw_rect(at, (width, height), 0.0, Some(Palette::Paper), None);
-        let how = TextStyle::new(size, color).bold().anchored_at(Anchor::Middle);
+        let how = LabelStyle::new(size, color).bold().anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
         y += height;
     }

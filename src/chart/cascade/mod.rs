@@ -20,7 +20,7 @@ use super::layout::{
     self, Direction, Layered, Layout as _, LayoutGraph, LayoutLink, Placement, Point,
 };
 use super::palette::Palette;
-use super::svg::TextStyle;
+use super::svg::LabelStyle;
 use super::{ChartStyle, PageSize};
 use crate::cascade::with_one_arrow;
 use crate::report::CascadeReport;
@@ -232,7 +232,7 @@ fn finish_cascade(
     draw_legend(&mut sheet, cascade, plan);
     if let Some(left_out) = left_out(cascade) {
         sheet.top += 2.0;
-        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
+        let how = LabelStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&left_out, how);
     }
     sheet.into_svg("cascade", title, &captions::cascade_description(cascade))
@@ -248,6 +248,6 @@ fn cascade_notes(cascade: &CascadeReport) -> Vec<String> {
 /// A heading within the picture.
 fn draw_heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
     let how =
-        TextStyle { weight: Weight::Bold, ..TextStyle::new(sheet.letters.plain, Palette::Text) };
+        LabelStyle { weight: Weight::Bold, ..LabelStyle::new(sheet.letters.plain, Palette::Text) };
     sheet.svg.draw_text(at, how, text);
 }

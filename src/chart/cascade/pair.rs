@@ -6,7 +6,7 @@ use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::super::layout::{Placement, Point, Size as Room};
 use super::super::palette::Palette;
-use super::super::svg::{LineStyle, TextStyle};
+use super::super::svg::{LabelStyle, LineStyle};
 use super::super::{ChartStyle, PageSize};
 use super::boxes::draw_boxes;
 use super::legend::draw_legend;
@@ -52,7 +52,7 @@ pub fn draw_before_after(
         sheet.top += sheet.letters.plain;
         let text = format!("{word}: {} — {}", cascade.topology, captions::state_counts(cascade));
         let at = Point { x: MARGIN, y: sheet.top };
-        sheet.svg.draw_text(at, TextStyle::new(sheet.letters.plain, Palette::Text).bold(), &text);
+        sheet.svg.draw_text(at, LabelStyle::new(sheet.letters.plain, Palette::Text).bold(), &text);
         let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
         draw_links(&mut sheet, cascade, plan, from);
         draw_boxes(&mut sheet, cascade, plan, from);
@@ -258,6 +258,6 @@ fn draw_rings(
         let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
         sheet.svg.draw_rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
-        sheet.svg.draw_text(text, TextStyle::new(small, color).bold(), &was);
+        sheet.svg.draw_text(text, LabelStyle::new(small, color).bold(), &was);
     }
 }

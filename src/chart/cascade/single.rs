@@ -5,7 +5,7 @@ use super::super::frame::{MARGIN, Sheet};
 use super::super::layout::{Point, Size};
 use super::super::palette::Palette;
 use super::super::shapes::StateLook as _;
-use super::super::svg::{LineStyle, SvgPath, TextStyle};
+use super::super::svg::{LabelStyle, LineStyle, SvgPath};
 use super::boxes::{box_attributes, box_hint, draw_rank_badge};
 use super::captions;
 use super::links::{edge_attributes, edge_hint};
@@ -314,12 +314,12 @@ impl Placed {
         let x = at.x + LEFT;
         let mut y = at.y + 5.0;
         for line in &self.name {
-            let how = TextStyle::new(letters.plain, state.text_color()).bold();
+            let how = LabelStyle::new(letters.plain, state.text_color()).bold();
             sheet.svg.draw_text(Point { x, y: y + letters.plain * 0.94 }, how, line);
             y += line_height(letters.plain);
         }
         for line in &self.state {
-            let how = TextStyle::new(letters.small, state.text_color());
+            let how = LabelStyle::new(letters.small, state.text_color());
             sheet.svg.draw_text(Point { x, y: y + letters.small * 0.94 }, how, line);
             y += line_height(letters.small);
         }

@@ -14,10 +14,10 @@ pub trait Facts {
     fn variable(&self, variable: Variable) -> Value;
 
     /// Returns the value of a field.
-    fn field(&self, of: Record, field: Field, error: f64) -> Value;
+    fn field(&self, of: FactRecord, field: Field, error: f64) -> Value;
 
     /// Returns whether a field is known.
-    fn is_known(&self, of: Record, field: Field) -> bool;
+    fn is_known(&self, of: FactRecord, field: Field) -> bool;
 
     /// Returns all records of a map.
     fn records(&self, map: Map) -> Arc<[(Ternary, Value)]>;
@@ -51,7 +51,7 @@ pub enum Unit {
 /// A record, by the number of what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the vocabulary says what each record is")]
-pub enum Record {
+pub enum FactRecord {
     Flow(usize),
     Service(usize),
     Dependency(usize),
@@ -65,12 +65,12 @@ pub enum Record {
     Rollback,
     Unknown(usize),
     Failures { unit: Unit, basis: Basis },
-    Estimate { unit: Unit, event: Event, per_rollout: bool },
+    Estimate { unit: Unit, event: TrialEvent, per_rollout: bool },
     Outage(usize),
     Objective(usize),
     Budget(usize),
     BudgetPerRollout(usize),
-    Times { unit: Unit, span: Span },
+    Times { unit: Unit, span: MeasuredTime },
     PerRollout(Unit),
     PerRolloutCaused(Unit),
     TotalPerRollout,
@@ -81,13 +81,13 @@ pub enum Record {
     DeltaFlow(usize),
     DeltaService(usize),
     DeltaTotal,
-    DeltaEstimate { unit: Unit, outcome: Outcome },
+    DeltaEstimate { unit: Unit, outcome: FailureDegree },
     DeltaMean { flow: Option<usize> },
 }
 
 /// Outcome of a service or a flow in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum FailureDegree {
     /// It fails.
     Failed,
     /// It is degraded or worse.
@@ -107,9 +107,9 @@ pub enum Basis {
 
 /// An event that has a probability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum TrialEvent {
     /// A service or a flow fails, or is degraded.
-    Unit(Basis, Outcome),
+    Unit(Basis, FailureDegree),
     /// The outage of a flow leaves nothing of its error budget.
     Exhausts,
     /// The outage of a flow takes more than a quarter of what is left of its error budget.
@@ -120,7 +120,7 @@ pub enum Event {
 
 /// A time that trials measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Span {
+pub enum MeasuredTime {
     /// Until the first failure.
     FirstFailed,
     /// The total time in failure.

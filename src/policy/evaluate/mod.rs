@@ -3,12 +3,14 @@
 mod facts;
 mod value;
 
-pub use facts::{Basis, Event, Facts, Map, Orders, Outcome, Record, Span, Unit};
+pub use facts::{
+    Basis, FactRecord, Facts, FailureDegree, Map, MeasuredTime, Orders, TrialEvent, Unit,
+};
 pub use value::{Figure, Metric, Number, Statistic, Ternary, Value};
 
 use std::sync::Arc;
 
-use super::expression::{Accessor, Expr, Macro, MacroKind, Node, Operator};
+use super::expression::{Accessor, Expr, ExprNode, Macro, MacroKind, Operator};
 use crate::diagnostic::Place;
 
 /// The most steps that the evaluation of one condition may take: some tenths of a second.
@@ -49,7 +51,7 @@ pub struct Evaluation {
 }
 
 /// Evaluates a condition; `error` is the chance that the interval of a figure misses the truth.
-pub fn evaluate(when: &Node, facts: &dyn Facts, error: f64) -> Evaluation {
+pub fn evaluate(when: &ExprNode, facts: &dyn Facts, error: f64) -> Evaluation {
     let mut evaluator = Evaluator {
         facts,
         error,
@@ -83,7 +85,7 @@ struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    fn condition(&mut self, node: &'a Node) -> Ternary {
+    fn condition(&mut self, node: &'a ExprNode) -> Ternary {
         match self.value(node) {
             Value::Bool(truth) => truth,
             Value::Missing(why) => self.note_missing(&why),
@@ -99,7 +101,7 @@ impl<'a> Evaluator<'a> {
         Ternary::NoData
     }
 
-    fn value(&mut self, node: &'a Node) -> Value {
+    fn value(&mut self, node: &'a ExprNode) -> Value {
         // Counted by part and not by time, so that the answer does not depend on the machine.
         self.steps += 1;
         if self.steps > STEPS_MAX {
@@ -205,8 +207,8 @@ impl<'a> Evaluator<'a> {
     fn binary(
         &mut self,
         operator: Operator,
-        left: &'a Node,
-        right: &'a Node,
+        left: &'a ExprNode,
+        right: &'a ExprNode,
         place: Place,
     ) -> Value {
         match operator {
@@ -330,7 +332,7 @@ impl<'a> Evaluator<'a> {
         any
     }
 
-    fn conditional(&mut self, parts: &'a [Node; 3]) -> Value {
+    fn conditional(&mut self, parts: &'a [ExprNode; 3]) -> Value {
         let condition = self.condition(&parts[0]);
         match condition {
             Ternary::True => self.value(&parts[1]),
@@ -422,7 +424,7 @@ impl<'a> Evaluator<'a> {
 
 /// Whether a condition on an item asks for a simulated figure, and does not care itself for items that
 /// lack it.
-fn asks_for_figures(body: &Node) -> bool {
+fn asks_for_figures(body: &ExprNode) -> bool {
     let (mut asks, mut cares) = (false, false);
     body.walk(&mut |node| match &node.expr {
         // A condition that asks `has(..)` itself expects items without the figure.

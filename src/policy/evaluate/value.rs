@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::facts::{Event, Map, Record, Unit};
+use super::facts::{FactRecord, Map, TrialEvent, Unit};
 
 /// A yes or no that may not be known: Kleene's logic with two reasons for not knowing.
 #[must_use]
@@ -87,7 +87,7 @@ pub enum Metric {
     /// The probability of an event: per rollout, or if the change breaks.
     Probability {
         /// The event.
-        event: Event,
+        event: TrialEvent,
         /// Whether it is multiplied out by the failure probability of the change.
         per_rollout: bool,
     },
@@ -204,7 +204,7 @@ pub enum Value {
     /// All records of a kind, by name.
     Map(Map),
     /// A record, by its number.
-    Record(Record),
+    Record(FactRecord),
 }
 
 impl Value {
@@ -234,7 +234,7 @@ impl Value {
     }
 
     /// Returns a list of the records with the numbers 0 to `count`.
-    pub fn records(count: usize, record: impl Fn(usize) -> Record) -> Self {
+    pub fn records(count: usize, record: impl Fn(usize) -> FactRecord) -> Self {
         Self::list((0..count).map(|index| Self::Record(record(index))))
     }
 

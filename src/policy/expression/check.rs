@@ -9,7 +9,9 @@ use jiff::civil::Date;
 
 use super::nesting::nesting;
 use super::source_map::SourceMap;
-use super::{Accessor, DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, TEXT_MAX};
+use super::{
+    Accessor, DEPTH_MAX, Expr, ExprNode, MACROS_MAX, Macro, MacroKind, Operator, TEXT_MAX,
+};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::Topology;
 use crate::model::decode::read::{Problems, in_backticks};
@@ -23,7 +25,7 @@ pub(crate) fn check(
     whole: Place,
     topology: Option<&Topology>,
     problems: &Problems,
-) -> Option<Node> {
+) -> Option<ExprNode> {
     let source_map = SourceMap::new(text, file, whole);
     // Before the parser, which calls itself for every level.
     if let Some((code, message, help)) = size_problem(text) {
@@ -105,7 +107,7 @@ struct Checker<'a> {
     scope: Vec<(String, Type)>,
 }
 
-type Typed = (Node, Type);
+type Typed = (ExprNode, Type);
 
 impl Checker<'_> {
     fn node(&mut self, tree: &Expression) -> Option<Typed> {
@@ -133,7 +135,7 @@ impl Checker<'_> {
                     items.push(node);
                 }
                 let of = Type::List(Rc::new(kind.unwrap_or(Type::Any)));
-                Some((Node { place: own, expr: Expr::List(items) }, of))
+                Some((ExprNode { place: own, expr: Expr::List(items) }, of))
             }
             Cel::Call(call) => self.call(call, own),
             Cel::Comprehension(comprehension) => self.checked_macro(comprehension, own),
@@ -170,16 +172,19 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some((Node { expr, place }, of))
+        Some((ExprNode { expr, place }, of))
     }
 
     fn name(&self, name: &str, place: Place) -> Option<Typed> {
         // Names of macros come first, as in CEL, even where a variable has the same name.
         if let Some((_, of)) = self.scope.iter().rev().find(|(known, _)| known == name) {
-            return Some((Node { expr: Expr::Binding(name.to_owned()), place }, of.clone()));
+            return Some((ExprNode { expr: Expr::Binding(name.to_owned()), place }, of.clone()));
         }
         if let Some(variable) = Variable::parse(name) {
-            return Some((Node { expr: Expr::Variable(variable), place }, variable.value_type()));
+            return Some((
+                ExprNode { expr: Expr::Variable(variable), place },
+                variable.value_type(),
+            ));
         }
         let bindings = self.scope.iter().map(|(name, _)| &**name);
         let names: Vec<&str> = bindings.chain(Variable::ALL.map(Variable::as_str)).collect();
@@ -199,9 +204,9 @@ impl Checker<'_> {
             && !is_test
         {
             self.require_known(*names, field, own)?;
-            let key = Node { expr: Expr::Text(field.to_owned()), place: own };
+            let key = ExprNode { expr: Expr::Text(field.to_owned()), place: own };
             let expr = Expr::Index(Box::new(node), Box::new(key));
-            return Some((Node { expr, place }, (**inner).clone()));
+            return Some((ExprNode { expr, place }, (**inner).clone()));
         }
         let Type::Record(record) = &kind else {
             let message = format!("{} has no fields", kind.describe());
@@ -214,7 +219,7 @@ impl Checker<'_> {
         };
         let expr =
             if is_test { Expr::Has(Box::new(node), id) } else { Expr::Select(Box::new(node), id) };
-        Some((Node { expr, place }, if is_test { Type::Bool } else { of }))
+        Some((ExprNode { expr, place }, if is_test { Type::Bool } else { of }))
     }
 
     fn unknown_field(&self, record: &RecordType, field: &str, place: Place) {
@@ -280,14 +285,14 @@ impl Checker<'_> {
             (_, 1, "!_") => {
                 let [(node, of)] = operand_array(operands);
                 self.require(&node, &of, &Type::Bool, "`!` negates a yes or no")?;
-                Some((Node { expr: Expr::Not(Box::new(node)), place }, Type::Bool))
+                Some((ExprNode { expr: Expr::Not(Box::new(node)), place }, Type::Bool))
             }
             (_, 1, "-_") => {
                 let [(node, of)] = operand_array(operands);
                 if !of.agrees_with(&Type::Duration) {
                     self.require(&node, &of, &Type::Number, "`-` negates a number")?;
                 }
-                Some((Node { expr: Expr::Negate(Box::new(node)), place }, of))
+                Some((ExprNode { expr: Expr::Negate(Box::new(node)), place }, of))
             }
             (_, 3, "_?_:_") => {
                 let [(condition, of), (yes, yes_of), (no, no_of)] = operand_array(operands);
@@ -298,7 +303,7 @@ impl Checker<'_> {
                     return None;
                 }
                 let expr = Expr::Conditional(Box::new([condition, yes, no]));
-                Some((Node { expr, place }, yes_of))
+                Some((ExprNode { expr, place }, yes_of))
             }
             (_, 1, "size") => {
                 let [(node, of)] = operand_array(operands);
@@ -310,7 +315,7 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                Some((Node { expr: Expr::Size(Box::new(node)), place }, Type::Number))
+                Some((ExprNode { expr: Expr::Size(Box::new(node)), place }, Type::Number))
             }
             (_, 1, "timestamp" | "duration") => self.constant(name, operands, place),
             (_, 1 | 2, _) if accessor_of(name).is_some() => {
@@ -441,7 +446,7 @@ impl Checker<'_> {
                 Type::Bool
             }
         };
-        Some((Node { expr: Expr::Binary(operator, Box::new([left, right])), place }, of))
+        Some((ExprNode { expr: Expr::Binary(operator, Box::new([left, right])), place }, of))
     }
 
     fn index(&self, operands: Vec<Typed>, place: Place) -> Option<Typed> {
@@ -467,7 +472,7 @@ impl Checker<'_> {
         };
         // The closing bracket has no token of its own.
         let place = Place { end: place.end.max(at.place.end + 1), ..place };
-        Some((Node { expr: Expr::Index(Box::new(of), Box::new(at)), place }, inner))
+        Some((ExprNode { expr: Expr::Index(Box::new(of), Box::new(at)), place }, inner))
     }
 
     fn constant(&self, name: &str, operands: Vec<Typed>, place: Place) -> Option<Typed> {
@@ -488,7 +493,7 @@ impl Checker<'_> {
             self.refuse(node.place, &format!("`{text}` is not a {name}"), usage(name));
             return None;
         };
-        Some((Node { expr, place }, of))
+        Some((ExprNode { expr, place }, of))
     }
 
     fn accessor(&self, accessor: Accessor, operands: Vec<Typed>, place: Place) -> Option<Typed> {
@@ -514,7 +519,10 @@ impl Checker<'_> {
             };
             east = found;
         }
-        Some((Node { expr: Expr::Accessor(accessor, Box::new(node), east), place }, Type::Number))
+        Some((
+            ExprNode { expr: Expr::Accessor(accessor, Box::new(node), east), place },
+            Type::Number,
+        ))
     }
 
     fn checked_macro(
@@ -563,10 +571,10 @@ impl Checker<'_> {
         let place = union(union(own, list.place), body.place);
         let (kind, name) = (parts.kind, comprehension_expr.iter_var.clone());
         let made = Macro { kind, list, name, body, then: then.map(|(node, _)| node) };
-        Some((Node { expr: Expr::Macro(Box::new(made)), place }, of))
+        Some((ExprNode { expr: Expr::Macro(Box::new(made)), place }, of))
     }
 
-    fn require(&self, node: &Node, of: &Type, wanted: &Type, rule: &str) -> Option<()> {
+    fn require(&self, node: &ExprNode, of: &Type, wanted: &Type, rule: &str) -> Option<()> {
         if of.agrees_with(wanted) {
             return Some(());
         }
@@ -574,7 +582,7 @@ impl Checker<'_> {
         None
     }
 
-    fn wrong_type(&self, node: &Node, rule: &str, given: &Type) {
+    fn wrong_type(&self, node: &ExprNode, rule: &str, given: &Type) {
         let message = format!("{rule}, but this is {}", given.describe());
         let problem = Diagnostic::error(Code::RuleType, message, node.place);
         self.push(match given {

@@ -1,6 +1,6 @@
 //! The conditions of a policy: CEL, the Common Expression Language, checked before anything is run.
 //!
-//! The `cel` crate parses the text. [`check()`] turns its tree into a [`Node`], in which every name,
+//! The `cel` crate parses the text. [`check()`] turns its tree into a [`ExprNode`], in which every name,
 //! field and type is known to be right. Of CEL there are all operators, `has`, `size`, `in`, the macros
 //! `exists`, `all`, `exists_one`, `filter` and `map`, `startsWith`, `endsWith` and `contains` of texts,
 //! and `timestamp` and `duration` with the accessors of timestamps. Numbers are one type: `1 / 2` is
@@ -28,7 +28,7 @@ pub const MACROS_MAX: usize = 3;
 
 /// A part of a condition, and where it is written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct ExprNode {
     /// The part.
     pub expr: Expr,
     /// Its place in the file.
@@ -49,29 +49,29 @@ pub enum Expr {
     /// A duration, in seconds.
     Duration(f64),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<ExprNode>),
     /// A variable of the language.
     Variable(Variable),
     /// The item of a macro, by the name that the macro gives it.
     Binding(String),
     /// A field of a record.
-    Select(Box<Node>, Field),
+    Select(Box<ExprNode>, Field),
     /// Whether a field is known.
-    Has(Box<Node>, Field),
+    Has(Box<ExprNode>, Field),
     /// An item of a list by its number, or of a map by its name.
-    Index(Box<Node>, Box<Node>),
+    Index(Box<ExprNode>, Box<ExprNode>),
     /// `!`.
-    Not(Box<Node>),
+    Not(Box<ExprNode>),
     /// `-` before a number or a duration.
-    Negate(Box<Node>),
+    Negate(Box<ExprNode>),
     /// An operator between two operands.
-    Binary(Operator, Box<[Node; 2]>),
+    Binary(Operator, Box<[ExprNode; 2]>),
     /// `condition ? then : otherwise`.
-    Conditional(Box<[Node; 3]>),
+    Conditional(Box<[ExprNode; 3]>),
     /// The number of items of a list, or of letters of a text.
-    Size(Box<Node>),
+    Size(Box<ExprNode>),
     /// A part of a timestamp at an offset from UTC, in seconds east of Greenwich.
-    Accessor(Accessor, Box<Node>, f64),
+    Accessor(Accessor, Box<ExprNode>, f64),
     /// A macro.
     Macro(Box<Macro>),
 }
@@ -155,13 +155,13 @@ pub struct Macro {
     /// Which macro.
     pub kind: MacroKind,
     /// The list.
-    pub list: Node,
+    pub list: ExprNode,
     /// The name of an item in `body`.
     pub name: String,
     /// The expression that is evaluated for each item.
-    pub body: Node,
+    pub body: ExprNode,
     /// Of a `map` with a condition: the expression of the result; `body` is then the condition.
-    pub then: Option<Node>,
+    pub then: Option<ExprNode>,
 }
 
 /// The macros.
@@ -179,7 +179,7 @@ pub enum MacroKind {
     Map,
 }
 
-impl Node {
+impl ExprNode {
     /// Calls `visit` for this part and all parts of it.
     pub fn walk(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);

@@ -7,7 +7,7 @@ use crate::report::{PlaceReport, Problem, Report, RuleReport};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(super) enum FindingLevel {
     /// It stops the change, or a file cannot be used.
     Error,
     /// A person must look.
@@ -23,7 +23,7 @@ pub(super) struct Finding {
     pub(super) id: String,
     /// A few words on the sort.
     pub(super) title: String,
-    pub(super) level: Level,
+    pub(super) level: FindingLevel,
     /// Sentence about the finding.
     pub(super) text: String,
     /// By what the same finding is known in a later run.
@@ -42,7 +42,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         for item in verdict.limits.iter().filter(|limit| limit.outcome != LimitOutcome::Held) {
             let is_exceeded = item.outcome == LimitOutcome::Exceeded;
             // An undecided limit is no error: nothing says that it is exceeded.
-            let level = if is_exceeded { Level::Error } else { Level::Warning };
+            let level = if is_exceeded { FindingLevel::Error } else { FindingLevel::Warning };
             let id = format!("limit/{}", item.name);
             let title = format!("limit of {}", item.name);
             found.push(Finding {
@@ -62,7 +62,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
             let id = format!("rule/{}", item.name);
             found.push(Finding {
                 title: item.name.clone(),
-                level: if is_stop { Level::Error } else { Level::Warning },
+                level: if is_stop { FindingLevel::Error } else { FindingLevel::Warning },
                 text: with_advice(item),
                 key: format!("{id}/{}", report.change),
                 // First where the change could be edited, then the rule itself.
@@ -76,7 +76,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     found.extend(unmatched.map(|_| Finding {
         id: "files/unmatched".to_owned(),
         title: "changed files belong to no service".to_owned(),
-        level: Level::Warning,
+        level: FindingLevel::Warning,
         text: simulation::files_sentence(report, &WORDING).unwrap_or_default(),
         key: "files/unmatched".to_owned(),
         places: Vec::new(),
@@ -84,7 +84,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     found.extend(report.unknowns.iter().map(|item| Finding {
         id: format!("unknown/{}", item.what),
         title: format!("{} is not stated", item.what),
-        level: Level::Note,
+        level: FindingLevel::Note,
         text: simulation::unknown_sentence(item, &WORDING),
         // By what is unknown and not by its line, so that an edit above does not make it a new
         // finding.
@@ -115,8 +115,8 @@ pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
             id: problem.code.to_string(),
             title: problem.code.as_str().replace('-', " "),
             level: match problem.severity {
-                ProblemSeverity::Error => Level::Error,
-                ProblemSeverity::Warning => Level::Warning,
+                ProblemSeverity::Error => FindingLevel::Error,
+                ProblemSeverity::Warning => FindingLevel::Warning,
             },
             text: format!("{}{help}", problem.message),
             key: format!("{}/{file}/{}", problem.code, problem.message),

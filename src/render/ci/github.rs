@@ -3,7 +3,7 @@
 //! `::error file=F,line=L,endLine=M,col=C,endColumn=D,title=T::MESSAGE`. In a message `%`, CR and LF are
 //! escaped, in a property also `:` and `,`.
 
-use super::findings::{self, Finding, Level};
+use super::findings::{self, Finding, FindingLevel};
 use super::uri;
 use crate::prose::escape::harmless_name;
 use crate::render::text::render_short;
@@ -33,9 +33,9 @@ pub fn render_problems(problems: &[Problem]) -> String {
 
 fn annotation_line(finding: &Finding) -> String {
     let command = match finding.level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Note => "notice",
+        FindingLevel::Error => "error",
+        FindingLevel::Warning => "warning",
+        FindingLevel::Note => "notice",
     };
     let mut properties = Vec::new();
     // Standard input and arguments have no line to be shown beside.
@@ -87,7 +87,7 @@ mod tests {
         let finding = Finding {
             id: "x".to_owned(),
             title: "50%: a, b".to_owned(),
-            level: Level::Error,
+            level: FindingLevel::Error,
             text: "100% of a::b, c".to_owned(),
             key: String::new(),
             places: vec![place],

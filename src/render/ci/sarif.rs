@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{findings, uri};
 use crate::prose::escape;
 use crate::report::{PlaceReport, Problem, Report};
-use findings::{Finding, Level};
+use findings::{Finding, FindingLevel};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -68,9 +68,9 @@ fn sarif_log(found: &[Finding], version: &str, properties: Option<Value>) -> Str
 
 fn sarif_result(finding: &Finding, index: usize) -> Value {
     let level = match finding.level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Note => "note",
+        FindingLevel::Error => "error",
+        FindingLevel::Warning => "warning",
+        FindingLevel::Note => "note",
     };
     // More than one location would say that all of them must be edited; the others only belong to
     // it.
