@@ -232,11 +232,11 @@ impl<'de> Visitor<'de> for Json<'_> {
 }
 
 /// A problem after which nothing more can be read.
-type Fatal = Box<Diagnostic>;
+type ForeignFatal = Box<Diagnostic>;
 
 /// Reads YAML; where the parser refuses it, once more with closing brackets moved to the line before: many
 /// programs accept them further left than the standard does, and so many people write them there.
-fn read_yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
+fn read_yaml(text: &str, source: SourceId) -> Result<Vec<Document>, ForeignFatal> {
     let strict = read_documents(text, source);
     if strict.is_ok() {
         return strict;
@@ -265,8 +265,8 @@ fn with_brackets_moved(text: &str) -> String {
     lines.join("\n")
 }
 
-fn read_documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
-    let mut builder = Builder {
+fn read_documents(text: &str, source: SourceId) -> Result<Vec<Document>, ForeignFatal> {
+    let mut builder = TreeBuilder {
         text,
         source,
         offsets: Offsets::new(text),
@@ -301,11 +301,11 @@ fn read_documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> 
     Ok(documents)
 }
 
-struct Builder<'a> {
+struct TreeBuilder<'a> {
     text: &'a str,
     source: SourceId,
     offsets: Offsets<'a>,
-    open: Vec<Open>,
+    open: Vec<OpenTree>,
     /// The values behind anchors by number, with their sizes; `None` while they are being read.
     anchors: Vec<(usize, Option<(Node, usize)>)>,
     written: usize,
@@ -315,21 +315,21 @@ struct Builder<'a> {
     problems: Findings,
 }
 
-struct Open {
+struct OpenTree {
     place: Place,
     anchor: usize,
     /// `!override` and `!reset`, which mean something to Compose.
     tag: Option<Key>,
-    children: Children,
+    children: TreeChildren,
 }
 
-enum Children {
+enum TreeChildren {
     Items(Vec<Node>),
     Entries(Vec<Entry>, Option<Key>),
 }
 
-impl Builder<'_> {
-    fn take_event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+impl TreeBuilder<'_> {
+    fn take_event(&mut self, event: Event<'_>, span: Span) -> Result<(), ForeignFatal> {
         let (start, end) = (
             self.offsets.byte_offset(span.start.index()),
             self.offsets.byte_offset(span.end.index()),
@@ -345,7 +345,7 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.written += 1;
                 // A key is a text whatever it looks like, `1` and `true` too.
-                if let Some(Open { children: Children::Entries(_, key @ None), .. }) =
+                if let Some(OpenTree { children: TreeChildren::Entries(_, key @ None), .. }) =
                     self.open.last_mut()
                 {
                     let key_text = Key { text: text.as_ref().into(), place };
@@ -367,14 +367,14 @@ impl Builder<'_> {
             }
             Event::SequenceStart(anchor, tag) => {
                 let tag = compose_tag(tag.as_deref(), place);
-                self.start_collection(Children::Items(Vec::new()), anchor, tag, place)?;
+                self.start_collection(TreeChildren::Items(Vec::new()), anchor, tag, place)?;
             }
             Event::MappingStart(anchor, tag) => {
                 // One without brackets has no mark of its own: its first line stands for it.
                 let place =
                     if start == end { self.place_of(start, self.text.len()) } else { place };
                 let tag = compose_tag(tag.as_deref(), place);
-                self.start_collection(Children::Entries(Vec::new(), None), anchor, tag, place)?;
+                self.start_collection(TreeChildren::Entries(Vec::new(), None), anchor, tag, place)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end_collection(),
             Event::Alias(anchor) => self.copy_alias(anchor, place)?,
@@ -387,15 +387,15 @@ impl Builder<'_> {
 
     fn start_collection(
         &mut self,
-        children: Children,
+        children: TreeChildren,
         anchor: usize,
         tag: Option<Key>,
         place: Place,
-    ) -> Result<(), Fatal> {
+    ) -> Result<(), ForeignFatal> {
         self.written += 1;
         // YAML allows such keys, but the tree has only texts; mostly this is a template that was
         // not rendered.
-        if let Some(Open { children: Children::Entries(_, None), .. }) = self.open.last() {
+        if let Some(OpenTree { children: TreeChildren::Entries(_, None), .. }) = self.open.last() {
             return Err(Box::new(
                 Diagnostic::error(Code::Syntax, "a list or a mapping cannot be a key", place).help(
                     "if this is a template (`{{ name }}`), render it first: `helm template CHART | blastwave \
@@ -406,7 +406,7 @@ impl Builder<'_> {
         if self.open.len() == FOREIGN_DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
-        self.open.push(Open { place, anchor, tag, children });
+        self.open.push(OpenTree { place, anchor, tag, children });
         if anchor != 0 {
             // Noted at its start without a value, so that an alias from within it is noticed.
             self.anchors.push((anchor, None));
@@ -415,10 +415,10 @@ impl Builder<'_> {
     }
 
     fn end_collection(&mut self) {
-        let Some(Open { place, anchor, tag, children }) = self.open.pop() else { return };
+        let Some(OpenTree { place, anchor, tag, children }) = self.open.pop() else { return };
         let value = match children {
-            Children::Items(items) => Value::Sequence(items.into()),
-            Children::Entries(entries, _) => {
+            TreeChildren::Items(items) => Value::Sequence(items.into()),
+            TreeChildren::Entries(entries, _) => {
                 Value::Mapping(self.resolve_merge_keys(entries).into())
             }
         };
@@ -466,7 +466,7 @@ impl Builder<'_> {
         kept
     }
 
-    fn copy_alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+    fn copy_alias(&mut self, anchor: usize, place: Place) -> Result<(), ForeignFatal> {
         self.written += 1;
         let known = self.anchors.iter().rev().find(|(known, _)| *known == anchor);
         let Some((_, Some((node, size)))) = known else {
@@ -490,7 +490,8 @@ impl Builder<'_> {
         }
         // Behind both limits, since it is the copy that takes the memory.
         let node = node.clone();
-        if let Some(Open { children: Children::Entries(_, key @ None), .. }) = self.open.last_mut()
+        if let Some(OpenTree { children: TreeChildren::Entries(_, key @ None), .. }) =
+            self.open.last_mut()
         {
             *key = Some(Key { text: node.scalar().unwrap_or_default().into(), place });
             return Ok(());
@@ -523,8 +524,8 @@ impl Builder<'_> {
                     self.documents.push(Document { source, root: node, problems: Vec::new() });
                 }
             }
-            Some(Children::Items(items)) => items.push(node),
-            Some(Children::Entries(entries, key)) => {
+            Some(TreeChildren::Items(items)) => items.push(node),
+            Some(TreeChildren::Entries(entries, key)) => {
                 let key = key.take().expect("a value follows its key");
                 entries.push(Entry { key, value: node });
             }
