@@ -58,8 +58,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Say why flows fail: smallest sets of failures, importance, ways, protections, unknowns
     ///
-    /// Without a change, only what fails for its own reasons is looked at, and what would fail a
-    /// flow however unlikely it is.
+    /// Without a change, it shows background failures, and the smallest sets of failures that would fail
+    /// a flow, however unlikely they are.
     #[command(
         override_usage = "blastwave explain TOPOLOGY [--change FILE | --break TARGET[:MODE]...] [OPTIONS]",
         after_help = super::commands::explain::EXAMPLES,
@@ -79,7 +79,7 @@ pub(crate) enum Command {
     /// Make a topology from what you already have
     ///
     /// Reads Compose files, Kubernetes manifests, catalogs, traces, metrics, drawings and tables. Every
-    /// dependency says how it is known. Several sources, and a topology that is there already, become one.
+    /// dependency says how it is known. Merges several sources, and an existing topology, into one.
     #[command(
         override_usage = "blastwave import FORMAT FILE... [-o TOPOLOGY] [OPTIONS]",
         after_help = super::commands::import::EXAMPLES,
@@ -88,8 +88,8 @@ pub(crate) enum Command {
     Import(super::commands::import::ImportArgs),
     /// Begin in a repository: topology, a first change, and the job that checks
     ///
-    /// Looks at what lies in the repository, says what it found, imports it, and writes the files that
-    /// a first check needs, with their schemas for editors.
+    /// Imports what the repository holds, says what it found, and writes the files that a first check
+    /// needs, with their schemas for editors.
     #[command(
         after_help = super::commands::init::EXAMPLES,
         after_long_help = with_exit_statuses(super::commands::init::EXAMPLES)
@@ -154,9 +154,8 @@ pub(crate) enum Command {
     Replay(super::commands::replay::ReplayArgs),
     /// Read files and print every problem in them
     ///
-    /// Recognises topologies, changes, policies and scenarios. A change is checked against the one
-    /// topology among the files, and so is a policy where there is one, a scenario against the files it
-    /// names.
+    /// Recognises topologies, changes, policies and scenarios. Checks changes and policies against the
+    /// one topology among the files, and scenarios against the files that they name.
     #[command(
         after_help = VALIDATE_EXAMPLES,
         after_long_help = with_exit_statuses(VALIDATE_EXAMPLES)

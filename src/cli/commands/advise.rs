@@ -77,9 +77,9 @@ pub(crate) struct AdviseArgs {
 struct AdviseOutputArgs {
     /// Write a report for people, data for scripts, a comment for a pull request, or a table
     ///
-    /// `-o FILE.patch` (or `.diff`) writes what to change, as a unified diff that `git apply` takes,
-    /// and `-o FILE.yaml` the changed file itself, comments and order kept; the report then goes to
-    /// standard output.
+    /// `-o FILE.patch` (or `.diff`) writes the changes as a unified diff that `git apply` takes.
+    /// `-o FILE.yaml` writes the changed file itself, with its comments and order. The report then goes
+    /// to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: AdviseFormat,
     #[command(flatten)]
