@@ -45,7 +45,7 @@ pub fn render_comment(report: &Report) -> String {
     let mut parts = Vec::new();
     parts.extend(
         simulation::interruption_note(report)
-        // First what changes how everything below is read.
+            // First what changes how everything below is read.
             .map(|interruption| format!("> ⚠️ **{interruption}**")),
     );
     parts.extend(report.verdict.as_ref().map(|_| comment_marker(report)));
