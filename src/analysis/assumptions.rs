@@ -217,4 +217,3 @@ fn name_list(names: &[&str]) -> String {
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
 }
-// Six decimals hide the rounding errors of shares such as 0.1 times 100.

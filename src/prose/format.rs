@@ -35,6 +35,7 @@ pub(crate) fn percent_of(share: f64) -> String {
 
 /// A share as it was stated: `8%`, `12.5%`.
 pub(crate) fn stated_share(share: f64) -> String {
+    // Six decimals hide the rounding errors of shares such as 0.1 times 100.
     percent_with(share, 6, Trim::Zeros)
 }
 
@@ -196,6 +197,7 @@ pub(crate) fn three_digits(value: f64) -> String {
         small if small < 1000.0 => 1,
         _ => return group_digits(&format!("{value:.0}")),
     };
+    // Zeros at the end would claim a precision that three digits do not have.
     trimmed_number(value, decimals)
 }
 
@@ -212,6 +214,7 @@ pub(crate) fn percent_to_a_tenth(share: f64) -> String {
 /// The usual name of a window of this many seconds with a blank behind it: `monthly `.
 pub(crate) fn window_name(seconds: f64) -> &'static str {
     const DAY: f64 = 86_400.0;
+    // Windows are not exact: a month has 28 to 31 days.
     match seconds / DAY {
         days if (6.5..7.5).contains(&days) => "weekly ",
         days if (27.5..31.5).contains(&days) => "monthly ",

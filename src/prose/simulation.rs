@@ -300,7 +300,6 @@ fn ratio_text(share: f64) -> String {
     }
 }
 
-// Windows are not exact: a month has 28 to 31 days.
 /// Returns which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
 fn other_flows(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
     let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));

@@ -181,7 +181,6 @@ pub(super) fn ratio_text(share_of: f64) -> String {
     if share_of < 2.0 {
         format!("{} of", format::percent_three_digits(share_of))
     } else {
-        // Zeros at the end would claim a precision that three digits do not have.
         format!("{} times", format::three_digits(share_of))
     }
 }
