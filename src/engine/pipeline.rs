@@ -3,7 +3,7 @@
 //! A state is then a set of trials. The Boolean engine has lanes of vectors for sets, the exact engine
 //! decision diagrams, and eligibility no more than whether a set may hold any trial at all.
 
-use crate::compile::plan::{Cache, Call, Fallback, NONE, Plan};
+use crate::compile::plan::{Buffer, Cache, Call, Fallback, NONE, Plan};
 use crate::engine::tally::Protection;
 
 /// State of a node or a call as four sets of trials, no two of which hold the same trial.
@@ -68,6 +68,13 @@ pub(super) trait CallContext {
         self.or(unanswered, state.corrupt)
     }
 
+    /// Returns whether nothing is felt behind a buffer. In a snapshot a failing dependency has been
+    /// failing for no time at all, so any buffer still holds.
+    #[inline(always)]
+    fn still_holds(&self, buffer: &Buffer) -> bool {
+        buffer.holds > 0.0
+    }
+
     /// Returns the losses of so many members, none of which is lost yet.
     fn no_losses(&self, members: usize) -> Self::Losses;
     fn add_loss(&mut self, losses: &mut Self::Losses, lost: Self::Set);
@@ -110,9 +117,7 @@ pub(super) fn run_pipeline<C: CallContext>(
     };
     let mut is_soft = call.soft;
     if let Some(buffer) = call.buffer() {
-        // In a snapshot a failing dependency has been failing for no time at all, so any buffer still
-        // holds.
-        let felt = if buffer.holds > 0.0 {
+        let felt = if context.still_holds(buffer) {
             none
         } else if call.any_of {
             context.failures(&state)?

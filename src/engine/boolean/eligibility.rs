@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use crate::compile::plan::{Call, Hit, NONE, Plan};
+use crate::compile::plan::{Buffer, Call, Hit, NONE, Plan};
 use crate::engine::origins::{FailureMode, Origin};
 use crate::engine::pipeline::{self, CallContext, StateSets};
 
@@ -277,6 +277,11 @@ impl CallContext for PossibleContext<'_> {
     fn node_failures(&mut self, node: u32) -> bool {
         let state = self.possible[node as usize];
         state.slow || state.down || state.corrupt
+    }
+
+    // A buffer that is full or drained lets failure through, so states behind it stay possible.
+    fn still_holds(&self, _buffer: &Buffer) -> bool {
+        false
     }
 
     fn no_losses(&self, _members: usize) -> bool {
