@@ -20,6 +20,9 @@ pub enum NotBoolean {
     /// Load is followed.
     #[error("some service states its utilization, so loads are followed")]
     Load,
+    /// A failure domain is slow: a part of the replicas hangs.
+    #[error("a failure domain may hang, which some replicas then do")]
+    HangingDomain,
     /// Delays are compared with timeouts.
     #[error("answers may come later than somebody waits for them")]
     Delays,
@@ -85,7 +88,7 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
         matches!(target.hit, Hit::Domain(_)) && target.modes[0] < 1.0
     };
     if plan.targets.iter().any(hangs) {
-        return Some("a failure domain may hang, which some replicas then do");
+        return Some(NotBoolean::HangingDomain);
     }
     plan.calls.iter().find_map(|call| call_obstacle(plan, call, possible))
 }
