@@ -121,9 +121,10 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
     }
     // A rule that is wrong does not keep the others from being read: all problems are told in one
     // run.
-    let rules: Vec<Rule> = items.iter().filter_map(|item| rule(item, file, topology)).collect();
+    let read = items.iter().filter_map(|item| Some((rule(item, file, topology)?, item)));
+    let (rules, items): (Vec<Rule>, Vec<&Field<'_>>) = read.unzip();
     let mut names: Vec<(&str, &Field<'_>)> =
-        rules.iter().map(|rule| &*rule.name).zip(&items).collect();
+        rules.iter().map(|rule| &*rule.name).zip(items).collect();
     names.arrange_by_key(|(name, _)| *name);
     for pair in names.windows(2) {
         if let [(name, _), (again, field)] = pair

@@ -257,8 +257,9 @@ impl<'a> DotParser<'a> {
         if let [(only, is_subgraph)] = ends.as_slice() {
             if !is_subgraph {
                 for node in only {
-                    let known = self.drawing.nodes.entry(node.clone()).or_default();
-                    known.extend(scope.node.clone());
+                    // Defaults count where a node is first stated: later ones change nothing about it.
+                    let known = self.drawing.nodes.entry(node.clone());
+                    let known = known.or_insert_with(|| scope.node.clone());
                     known.extend(own.clone());
                 }
             }

@@ -728,7 +728,9 @@ fn utc_offset(text: &str) -> Option<f64> {
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
     };
     let (hours, minutes) = rest.split_once(':')?;
-    let number = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
+    // Parsing alone would take `+1` for two digits.
+    let is_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |text: &str| is_digits(text).then(|| text.parse::<u32>().ok()).flatten();
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     (hours < 24 && minutes < 60).then(|| sign * f64::from(hours * 3600 + minutes * 60))
 }

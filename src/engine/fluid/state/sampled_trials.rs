@@ -41,7 +41,7 @@ pub(crate) struct SampledChunk {
 }
 
 impl SampledChunk {
-    /// Draws 64 trials; `liars_last` puts those in which something answers wrongly side by side.
+    /// Draws 64 trials; `corrupting_last` puts those in which something answers wrongly side by side.
     pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, corrupting_last: bool) -> Self {
         let draws = draws.chunk(chunk);
         let target_of = |(number, item): (usize, &Target)| {
