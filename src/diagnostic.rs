@@ -436,6 +436,12 @@ codes! {
     NoTimeout = "no-timeout",
     /// A caller that gives up before its dependency has finished trying.
     TimeoutInversion = "timeout-inversion",
+    /// A caller that gives up before the last attempts of its dependency begin.
+    LateRetries = "late-retries",
+    /// A caller that gives up before the fallback of its dependency begins.
+    LateFallback = "late-fallback",
+    /// A gate that cannot see enough failed requests.
+    BlindGate = "blind-gate",
     /// A queue holds more work than any caller waits for.
     LongQueue = "long-queue",
     /// A soft dependency that hangs fills a pool.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::waiting_reasons::ReasonNames;
 use crate::engine;
 use crate::engine::outcome::{self, Anomalies};
 use crate::model::change::TargetRef;
@@ -66,6 +67,7 @@ pub(super) fn build_report(context: &ReportContext<'_>, summary: &Summary) -> Re
         metastable: names(|shares| shares.metastable),
         never_recovers: names(|shares| shares.never_recovers),
         unsettled: names(|shares| shares.unsettled),
+        waiting: ReasonNames::new(topology).waiting_reports(&summary.reasons),
         unknowns: Vec::new(),
         single_points: None,
         example_trials: Vec::new(),

@@ -18,6 +18,7 @@ mod single_points;
 mod trace_report;
 mod unknowns;
 mod waiting_calls;
+mod waiting_reasons;
 
 pub use advise::advise;
 pub use compare::compare_sides;

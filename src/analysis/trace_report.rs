@@ -1,5 +1,6 @@
 //! From the trace of a trial to a report with names and sentences.
 
+use super::waiting_reasons::ReasonNames;
 use crate::compile::interventions::InterventionKind;
 use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::{Event, Trace, TraceStep};
@@ -20,11 +21,17 @@ pub(super) fn trace_report(
 ) -> TrialTrace {
     let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
     let names = TraceNames::new(topology, targets);
+    let has_promise = topology.flows.iter().any(|flow| {
+        let promised = flow.objective.and_then(|objective| objective.latency);
+        flow.rate.is_some() && promised.is_some()
+    });
     let lost: f64 = trace.steps.iter().map(|moment| moment.lost).sum();
+    let late: f64 = trace.steps.iter().map(|moment| moment.late).sum();
     TrialTrace {
         label,
         trial,
         orders_lost: has_rate.then_some(lost),
+        orders_late: has_promise.then_some(late),
         causes: names.cause_sentences(trace),
         detected_s: trace.steps.iter().find(|moment| is_detected(moment)).map(|step| step.from),
         steps: trace.steps.iter().map(|moment| names.step_report(moment, has_rate)).collect(),
@@ -38,15 +45,16 @@ fn is_detected(moment: &TraceStep) -> bool {
 }
 
 /// The names of what a tape refers to by number.
-struct TraceNames {
+struct TraceNames<'a> {
+    reasons: ReasonNames<'a>,
     units: Vec<String>,
     flows_from: usize,
     services: Vec<String>,
     targets: Vec<String>,
 }
 
-impl TraceNames {
-    fn new(topology: &Topology, targets: &[TargetRef]) -> Self {
+impl<'a> TraceNames<'a> {
+    fn new(topology: &'a Topology, targets: &[TargetRef]) -> Self {
         let services: Vec<String> =
             topology.services.iter().map(|service| service.name.clone()).collect();
         let endpoints = topology.services.iter().flat_map(|service| {
@@ -63,7 +71,7 @@ impl TraceNames {
                 TargetRef::Domain(domain) => topology.domain(*domain).name.clone(),
             })
             .collect();
-        Self { units, flows_from, services, targets }
+        Self { reasons: ReasonNames::new(topology), units, flows_from, services, targets }
     }
 
     fn cause_sentences(&self, trace: &Trace) -> Vec<String> {
@@ -85,6 +93,7 @@ impl TraceNames {
                 down: state.down,
                 corrupt: state.corrupt,
                 degraded: state.degraded,
+                late: state.late,
             };
             if unit >= self.flows_from { flows.push(report) } else { services.push(report) }
         }
@@ -92,7 +101,10 @@ impl TraceNames {
             // The worst first, since only a few of them are shown.
             states.arrange_by(|a, b| {
                 let worse = b.failing_share().total_cmp(&a.failing_share());
-                worse.then(b.degraded.total_cmp(&a.degraded)).then_with(|| a.name.cmp(&b.name))
+                worse
+                    .then(b.degraded.total_cmp(&a.degraded))
+                    .then(b.late.total_cmp(&a.late))
+                    .then_with(|| a.name.cmp(&b.name))
             });
         }
         let overload = |(service, load, capacity, lost): &(u32, f64, f64, f64)| OverloadReport {
@@ -192,6 +204,10 @@ impl TraceNames {
                 format!("{} serves again", self.services[service as usize])
             }
             Event::Repaired => "the corrupt data are repaired".to_owned(),
+            Event::WaitBegins(reason) => self.reasons.waiting_report(reason, 1.0).text,
+            Event::WaitEnds(reason) => {
+                format!("no longer: {}", self.reasons.waiting_report(reason, 1.0).text)
+            }
             Event::Acted { by, kind, service, share } => {
                 self.action_sentence(by, kind, service, share)
             }

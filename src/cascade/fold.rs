@@ -151,6 +151,7 @@ fn folded_box(
         zones: Vec::new(),
         // A fold has no team, zone or tier, since its members may have several.
         tier: None,
+        waiting: Vec::new(),
         folded: Some(FoldedServices {
             names: all().map(|drawn| drawn.name.clone()).collect(),
             direct,

@@ -9,7 +9,7 @@ use crate::report::cascade::{
     BoxState, CascadeBox, CascadeEdge, CascadeTotals, EdgeKind, GuardShare,
 };
 use crate::report::{FailureMode, Protection, TimelineMode};
-use crate::report::{Interval, Report, UnitReport};
+use crate::report::{Interval, Report, UnitReport, WaitingReport};
 use crate::sort::{Arrange as _, Gather as _};
 
 /// From this share of trials on, a service counts as one that fails rather than one that may fail.
@@ -44,6 +44,8 @@ pub(super) struct CascadeGraph<'a> {
     hops: BTreeMap<CascadeNode, usize>,
     /// By service: the flows that run over it.
     flows: Vec<Vec<String>>,
+    /// By service: why requests wait in vain there, or at its calls.
+    waiting: Vec<Vec<WaitingReport>>,
 }
 
 impl<'a> CascadeGraph<'a> {
@@ -66,6 +68,7 @@ impl<'a> CascadeGraph<'a> {
             overloaded: Vec::new(),
             hops: BTreeMap::new(),
             flows: flows_by_service(topology),
+            waiting: waiting_by_service(topology, report),
         };
         graph.hosted = graph.find_hosted();
         graph.overloaded = graph.find_overloaded();
@@ -279,6 +282,7 @@ impl<'a> CascadeGraph<'a> {
             tier: None,
             kind: Some(domain.kind.clone().unwrap_or_else(|| "failure domain".to_owned())),
             flows: Vec::new(),
+            waiting: Vec::new(),
             folded: None,
         }
     }
@@ -302,6 +306,11 @@ impl<'a> CascadeGraph<'a> {
             tier: service.tier,
             kind: Some(service.kind.clone()),
             flows: self.flows[index].clone(),
+            waiting: self.waiting[index]
+                .iter()
+                .filter(|reason| reason.p >= threshold)
+                .cloned()
+                .collect(),
             folded: None,
         }
     }
@@ -500,4 +509,14 @@ fn is_within(topology: &Topology, inner: DomainId, outer: usize) -> bool {
         next = topology.domain(id).within;
     }
     false
+}
+/// Returns, by service, why requests wait in vain there, or at its calls and those of its endpoints.
+pub(super) fn waiting_by_service(topology: &Topology, report: &Report) -> Vec<Vec<WaitingReport>> {
+    let mut reasons: BTreeMap<&str, Vec<WaitingReport>> = BTreeMap::new();
+    for reason in &report.waiting {
+        let service = reason.service.split('/').next().unwrap_or_default();
+        reasons.entry(service).or_default().push(reason.clone());
+    }
+    let services = topology.services.iter();
+    services.map(|service| reasons.remove(&*service.name).unwrap_or_default()).collect()
 }

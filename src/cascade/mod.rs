@@ -176,7 +176,8 @@ pub fn common_mode(targets: &[TargetReport]) -> Option<FailureMode> {
 
 /// Returns the flows that are hit, worst first.
 fn hit_flows(report: &Report, threshold: f64) -> Vec<CascadeFlow> {
-    let is_hit = |flow: &&UnitReport| hit_share(flow) >= threshold;
+    let late = |flow: &UnitReport| flow.noticeable_late().map_or(0.0, |late| late.p);
+    let is_hit = |flow: &&UnitReport| hit_share(flow) >= threshold || late(flow) >= threshold;
     let mut flows: Vec<CascadeFlow> =
         report.flows.iter().filter(is_hit).map(cascade_flow).collect();
     // Critical flows come first: they decide. Equal ones keep the order of the topology.
@@ -198,5 +199,6 @@ fn cascade_flow(flow: &UnitReport) -> CascadeFlow {
         failed_anyway: flow.baseline.failed.p,
         orders_lost: flow.orders_lost.map(|lost| lost.mean),
         outage_min: flow.lost.map(|lost| lost.mean),
+        late: flow.noticeable_late(),
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::calls::flows_by_service;
+use super::graph::waiting_by_service;
 use crate::model::Topology;
 use crate::report::TimelineMode;
-use crate::report::page::{PageCall, PageService};
-use crate::report::{PageReport, Report, UnitReport};
+use crate::report::page::{PageCall, PageService, PageWaiting};
+use crate::report::{PageReport, Report, UnitReport, WaitingReport};
 use crate::sort::Gather as _;
 
 /// The last time on a page is this much later than the 95th percentile of the last first failure.
@@ -26,6 +27,9 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
     let flows: Vec<String> = report.flows.iter().map(|flow| flow.name.clone()).collect();
     let flow_ids: BTreeMap<&str, usize> =
         flows.iter().map(String::as_str).enumerate().map(named).into_map();
+    let waiting = waiting_by_service(topology, report);
+    let page_waiting =
+        |reason: &WaitingReport| PageWaiting { text: reason.text.clone(), p: reason.p };
     let page_service = |unit: &UnitReport| {
         let index = service_ids.get(unit.name.as_str());
         let names = index.map_or(&[][..], |index| &flow_names[*index]);
@@ -43,6 +47,8 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
                 vec![first.p10, first.p25, first.p50, first.p75, first.p90, first.p95]
             }),
             flows,
+            waiting: index
+                .map_or_else(Vec::new, |index| waiting[*index].iter().map(page_waiting).collect()),
         }
     };
     let services: Vec<PageService> = report.services.iter().map(page_service).collect();

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub dependencies: Vec<DependencyOutcome>,
     /// For services to which something unusual happened.
     pub anomalies: Vec<Anomaly>,
+    /// Why requests waited in vain, each with the trials in which it held at some moment.
+    pub reasons: Vec<(WaitReason, u64)>,
     /// The course of the trials, where there is time.
     pub course: Option<Box<Timeline>>,
 }
@@ -144,6 +146,39 @@ pub struct Anomaly {
     pub service: u32,
     /// The trials of each kind.
     pub trials: Anomalies<u64>,
+}
+
+/// Why requests wait in vain at a place, or are refused there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitReason {
+    /// The kind of reason.
+    pub cause: WaitCause,
+    /// The service; [`crate::compile::plan::NONE`] where the reason is at a call.
+    pub service: u32,
+    /// The dependency as declared: the call at which the reason is, or of busy threads the one that they
+    /// wait for. [`crate::compile::plan::NONE`] where there is none.
+    pub dependency: u32,
+}
+
+/// A kind of reason why requests wait in vain, or are refused: what brings about others comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitCause {
+    /// All threads of a service are busy.
+    Threads,
+    /// As many calls of a dependency are in progress as its caller allows.
+    CallLimit,
+    /// The service that holds the caller's cache fails.
+    CacheLost,
+    /// All entries of the caller's cache have expired.
+    CacheExpired,
+    /// The queue of a service is full.
+    QueueFull,
+    /// Requests wait in the queue of a service longer than its most impatient caller does.
+    QueueWait,
+    /// A service has more load than it serves, and nothing waits there.
+    Overload,
+    /// Answers come after the timeout of the caller.
+    LateAnswers,
 }
 
 /// Who noticed.

@@ -1,6 +1,8 @@
 //! Counts of an engine: integers and sums, added up in a fixed order.
 
-use super::outcome::{Anomalies, Failures, Outcome, TRIALS, Timeline};
+use std::collections::BTreeMap;
+
+use super::outcome::{Anomalies, Failures, Outcome, TRIALS, Timeline, WaitReason};
 use super::sketch::Sketch;
 use crate::compile::Plan;
 
@@ -77,6 +79,8 @@ pub struct Tally {
     pub dependencies: Vec<DependencyTally>,
     /// By service: in how many trials each kind of anomaly occurred.
     pub anomalies: Vec<Anomalies<u64>>,
+    /// In how many trials requests waited in vain for each reason, at some moment.
+    pub reasons: BTreeMap<WaitReason, u64>,
     /// The course of the trials, where there is time.
     pub course: Option<TimelineTally>,
     /// Loss of each trial, in the order of trials, where there is time: orders lost, or where no
@@ -178,6 +182,7 @@ impl Tally {
             lost: Sketch::new(ORDER_DIGITS),
             dependencies: vec![DependencyTally::default(); plan.dependencies.len()],
             anomalies: vec![Anomalies::default(); plan.services.len()],
+            reasons: BTreeMap::new(),
             course: plan.schedule.as_ref().map(|_| TimelineTally {
                 impact: Sketch::new(ORDER_DIGITS),
                 detected: Sketch::new(ORDER_DIGITS),
@@ -222,6 +227,9 @@ impl Tally {
             all.metastable += counts.metastable;
             all.never_recovers += counts.never_recovers;
             all.unsettled += counts.unsettled;
+        }
+        for (reason, trials) in &outcome.reasons {
+            *self.reasons.entry(*reason).or_default() += u64::from(trials.count_ones());
         }
         for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
             self.add_orders(outcome, trial);

@@ -1,6 +1,6 @@
 //! One trial, moment by moment, for those who want to see how it went.
 
-use super::outcome::DetectedBy;
+use super::outcome::{DetectedBy, WaitReason};
 use crate::compile::interventions::InterventionKind;
 
 /// A trial from beginning to end.
@@ -28,6 +28,8 @@ pub struct TraceStep {
     pub overloads: Vec<(u32, f64, f64, f64)>,
     /// Orders lost in it, over all flows with a rate.
     pub lost: f64,
+    /// Orders that are late in it because of the change, over all flows with a rate.
+    pub late: f64,
 }
 
 /// Shares of requests by how they end; what is left is ok.
@@ -41,6 +43,8 @@ pub struct State {
     pub corrupt: f64,
     /// Have something missing.
     pub degraded: f64,
+    /// Are answered, but late: of a flow, later than it promises; of a service, later than usual.
+    pub late: f64,
 }
 
 impl State {
@@ -80,6 +84,10 @@ pub enum Event {
     Restarted(u32),
     /// Corrupt data are mended.
     Repaired,
+    /// Requests begin to wait in vain for this reason.
+    WaitBegins(WaitReason),
+    /// They no longer do.
+    WaitEnds(WaitReason),
     /// Operators or an automation do something.
     Acted {
         /// The automation; [`crate::compile::plan::NONE`] for operators.

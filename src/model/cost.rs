@@ -24,6 +24,14 @@ word_enums! {
         Fallback = "fallback",
         /// A caller that does without.
         Soft = "soft",
+        /// A cache whose entries never expire.
+        StaticCache = "static-cache",
+        /// A limit on retries, as a share of calls.
+        RetryBudget = "retry-budget",
+        /// A limit on calls in progress.
+        Bulkhead = "bulkhead",
+        /// A queue that holds less work than callers wait for.
+        BoundedQueue = "bounded-queue",
         /// Replicas in a second failure domain.
         SecondDomain = "second-domain",
         /// Load that is refused instead of served too late.

@@ -3,6 +3,7 @@
 use super::explanation::Section;
 use super::format;
 use super::simulation::Wording;
+use super::waiting;
 use crate::report::CompareReport;
 use crate::report::compare::{
     Difference, FlowDifference, LossDifference, OnlyContained, PairReport,
@@ -65,8 +66,9 @@ fn flows_section(
             format!("; orders lost {}", losses_text(&lost, [&pair.a, &pair.b], wording))
         });
         let by = points_text(&flow.failed);
+        let late = late_text(report, [&pair.a, &pair.b], &flow.name, wording);
         format!(
-            "{}: fails in {a} {} {b} of simulations ({by}){lost}",
+            "{}: fails in {a} {} {b} of simulations ({by}){lost}{late}",
             (wording.name)(&flow.name),
             wording.arrow
         )
@@ -76,6 +78,22 @@ fn flows_section(
         remark: "percentage points more or fewer".to_owned(),
         lines: pair.flows.iter().take(2 * LINES).map(line).collect(),
     }
+}
+
+/// Returns how much of a flow is late on each side: `; late at worst 35% (4,200) → 0%`. Empty where it is
+/// on neither.
+fn late_text(report: &CompareReport, sides: [&str; 2], flow: &str, wording: &Wording) -> String {
+    let on = |side: &str| {
+        let side = report.sides.iter().find(|item| item.name == side)?;
+        let flow = side.result.flows.iter().find(|item| item.name == flow)?;
+        flow.noticeable_late().map(|_| waiting::late_cell(flow))
+    };
+    let [a, b] = sides.map(on);
+    if a.is_none() && b.is_none() {
+        return String::new();
+    }
+    let [a, b] = [a, b].map(|share| share.unwrap_or_else(|| "0%".to_owned()));
+    format!("; late, but served, at worst {a} {} {b}", wording.arrow)
 }
 
 /// `5,100 → 1,900 (-3,300 to -3,100); now loses more in 62% of simulations, planned in 3%`.

@@ -3,12 +3,15 @@
 use super::explanation::Section;
 use super::format;
 use super::simulation::Wording;
+use super::waiting;
 use crate::report::diagnosis::{
     CandidateReport, DiagnosisReport, DiagnosisScoreReport, LookReport, RankedReport,
 };
 
 /// How many candidates are named.
 const LINES: usize = 8;
+/// How many reasons are named why requests wait if a candidate broke.
+const CANDIDATE_REASONS: usize = 2;
 
 /// Returns the headline: the component most likely to have broken.
 pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<String> {
@@ -92,8 +95,14 @@ fn candidate_text(candidate: &CandidateReport, seen: usize, wording: &Wording) -
     } else {
         format!(" (by it {})", format::list(&misses, "and", 3))
     };
+    let reasons = waiting::reasons(&candidate.waiting, wording);
+    let reasons = if reasons.is_empty() {
+        String::new()
+    } else {
+        format!("; then {}", format::list(&reasons, "and", CANDIDATE_REASONS))
+    };
     format!(
-        "{}. {}: {}{tied} ({}){agrees}{misses}",
+        "{}. {}: {}{tied} ({}){agrees}{misses}{reasons}",
         candidate.rank,
         (wording.name)(&candidate.name),
         format::percent(candidate.posterior),

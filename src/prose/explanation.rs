@@ -3,6 +3,7 @@
 use super::format;
 use super::simulation::Wording;
 use super::terms;
+use super::waiting;
 use crate::report::explain::{
     CutEventReport, CutSetsReport, FlowExplained, ImportanceReport, PathReport, ProtectionReport,
 };
@@ -25,8 +26,11 @@ pub(crate) struct Section {
 /// The whole explanation, section by section.
 pub(crate) fn sections(report: &ExplainReport, wording: &Wording) -> Vec<Section> {
     let flows = report.flows.iter().flat_map(|flow| flow_sections(flow, wording));
-    let all =
-        flows.chain([protections_section(report, wording), unknowns_section(report, wording)]);
+    let all = flows.chain([
+        waiting_section(report, wording),
+        protections_section(report, wording),
+        unknowns_section(report, wording),
+    ]);
     all.filter(|section| !section.lines.is_empty()).collect()
 }
 
@@ -38,7 +42,19 @@ pub(crate) fn headline(report: &ExplainReport, wording: &Wording) -> Vec<String>
         .map(|flow| {
             let (name, failed) = ((wording.name)(&flow.unit.name), &flow.unit.failed);
             let certainty = format::interval(failed, wording.dash());
-            format!("{name} fails in {} of simulations ({certainty}).", format::estimate(failed))
+            let fails = format!(
+                "{name} fails in {} of simulations ({certainty}).",
+                format::estimate(failed)
+            );
+            match flow.unit.noticeable_late() {
+                Some(late) => {
+                    let late = format::percent(late.p);
+                    format!(
+                        "{fails} {name} is late, but served, in {late} of its requests at worst."
+                    )
+                }
+                None => fails,
+            }
         })
         .collect();
     if let Some(reason) = &report.exact.reason {
@@ -229,6 +245,14 @@ fn path_text(path: &PathReport, wording: &Wording) -> String {
         .contained_by
         .map_or_else(String::new, |by| format!(", contained there: {}", terms::protection(by)));
     format!("{} {way}{origin}{held}", format::percent(path.share))
+}
+
+fn waiting_section(report: &ExplainReport, wording: &Wording) -> Section {
+    Section {
+        title: waiting::TITLE.to_owned(),
+        remark: "as a share of simulations".to_owned(),
+        lines: waiting::reasons(&report.waiting, wording),
+    }
 }
 
 fn protections_section(report: &ExplainReport, wording: &Wording) -> Section {

@@ -15,3 +15,4 @@ pub(crate) mod replay;
 pub(crate) mod review;
 pub(crate) mod simulation;
 pub(crate) mod terms;
+pub(crate) mod waiting;

@@ -2,6 +2,7 @@
 
 use super::format;
 use super::terms;
+use super::waiting;
 use crate::report::{Decision, Metric, RoutingMode, RuleOutcome, UnknownKind};
 use crate::report::{
     DependencyReport, Failures, Interval, Quantiles, Report, TargetReport, TimelineReport,
@@ -71,12 +72,15 @@ pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
         return format!("{cause}, {failing} of {all} can fail; no flow is defined.");
     };
     if !is_hit(flow) {
-        return format!("{cause}, {}.", untouched_sentence(report, wording));
+        let untouched = format!("{cause}, {}.", untouched_sentence(report, wording));
+        let late = waiting::late_flows(&report.flows, wording);
+        return [Some(untouched), late].into_iter().flatten().collect::<Vec<_>>().join(" ");
     }
     let mut sentences = vec![format!("{cause}, {}.", impact_sentence(flow, wording))];
     sentences.extend(failing_extent(flow));
     sentences.extend(total_sentence(report, flow));
     sentences.extend(other_flows(report, flow, wording));
+    sentences.extend(waiting::late_flows(&report.flows, wording));
     sentences.join(" ")
 }
 
@@ -696,7 +700,9 @@ pub(crate) fn trial_sentence(trial: &TrialTrace, wording: &Wording) -> String {
         .find(|step| step.orders_lost.is_some_and(|orders_lost| orders_lost > 0.0));
     let until = losing.map(|step| format!("losses until {}", format::duration(step.until_s)));
     let lost = trial.orders_lost.map(|lost| format!("{} orders lost", format::two_digits(lost)));
-    let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost];
+    let late = trial.orders_late.filter(|late| *late >= 1.0);
+    let late = late.map(|late| format!("{} orders late", format::two_digits(late)));
+    let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost, late];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::codes::{BoxState, EdgeKind};
 use super::{FailureMode, Protection};
-use super::{Interval, Spread};
+use super::{Interval, LateReport, Spread, WaitingReport};
 
 /// The version of the shape of a [`CascadeReport`].
 pub const CASCADE_SCHEMA: &str = "blastwave/cascade/v1";
@@ -133,6 +133,9 @@ pub struct CascadeBox {
     pub kind: Option<String>,
     /// The names of the flows that run over it.
     pub flows: Vec<String>,
+    /// Why requests wait in vain there, or are refused, in at least the threshold's share of trials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingReport>,
     /// The services that it stands for, where it is more than one. The figures above are then those of
     /// the one that fails most often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,9 @@ pub struct CascadeFlow {
     /// The mean outage because of the change in minutes, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage_min: Option<f64>,
+    /// Its share that is answered, but late; late is not failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateReport>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

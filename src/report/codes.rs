@@ -348,6 +348,26 @@ word_enums! {
         PoolUse = "pool-use",
     }
 
+    /// A reason why requests wait in vain, or are refused.
+    WaitingReason {
+        /// The queue of a service is full.
+        QueueFull = "queue-full",
+        /// Requests wait in the queue of a service longer than its most impatient caller does.
+        QueueWait = "queue-wait",
+        /// A service has more load than it serves, and nothing waits there.
+        Overload = "overload",
+        /// All threads of a service are busy.
+        Threads = "threads",
+        /// As many calls of a dependency are in progress as its caller allows (`max_in_flight`).
+        CallLimit = "call-limit",
+        /// Answers come after the timeout of the caller.
+        LateAnswers = "late-answers",
+        /// All entries of the caller's cache have expired.
+        CacheExpired = "cache-expired",
+        /// The service that holds the caller's cache fails.
+        CacheLost = "cache-lost",
+    }
+
     /// A file that advice edits.
     EditedFile {
         /// The topology.

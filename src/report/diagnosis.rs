@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ComponentKind, ComponentState, FailureMode, PriorKind};
+use super::{ComponentKind, ComponentState, FailureMode, PriorKind, WaitingReport};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/diagnosis/v1";
@@ -86,6 +86,9 @@ pub struct CandidateReport {
     /// The rest of what is seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub misses: Vec<MissReport>,
+    /// Why requests wait in vain, or are refused, in its likeliest break; only for the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingReport>,
 }
 
 /// A way to break.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     CallReport, CutEventKind, EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin,
     Metric, PartKind, Protection, TargetReport, ThresholdsReport, UnitReport, Unknown,
+    WaitingReport,
 };
 
 /// The version of this shape.
@@ -50,6 +51,9 @@ pub struct ExplainReport {
     /// failure least often.
     #[serde(default)]
     pub containment_left_out: u64,
+    /// Why requests wait in vain, or are refused: each reason with the share of trials, most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingReport>,
     /// Unknowns that matter, widest first.
     pub unknowns: Vec<Unknown>,
     /// Assumptions, in sentences.

@@ -20,6 +20,7 @@ pub mod rank;
 pub mod replay;
 pub mod schema;
 pub mod trial_trace;
+pub mod waiting;
 
 pub use crate::model::cost::AdviceKind;
 pub use advise::AdviseReport;
@@ -31,7 +32,7 @@ pub use codes::{
     EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind, HistogramScale,
     LeftOutReason, LimitOutcome, Metric, ModelElement, OriginKind, PartKind, PriorKind,
     ProblemSeverity, Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode,
-    TrialLabel, UnknownKind,
+    TrialLabel, UnknownKind, WaitingReason,
 };
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
@@ -48,6 +49,7 @@ pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use replay::ReplayReport;
 pub use trial_trace::TrialTrace;
+pub use waiting::WaitingReport;
 
 use std::collections::BTreeMap;
 
@@ -106,6 +108,9 @@ pub struct Report {
     pub never_recovers: Vec<String>,
     /// Services whose load and failure did not settle in some trial: their figures are doubtful.
     pub unsettled: Vec<String>,
+    /// Why requests wait in vain, or are refused: each reason with the share of trials, most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingReport>,
     /// Unknowns that matter, widest first.
     pub unknowns: Vec<Unknown>,
     /// Of a check: services and failure domains that fail a flow when they alone are down.
@@ -268,6 +273,19 @@ pub struct LateReport {
     /// Of a flow: the mean number of orders that are late because of the change, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<f64>,
+}
+
+/// From this share of requests on, lateness is worth a figure.
+const LATE_LEAST: f64 = 0.0005;
+/// From this number of orders on: a short peak may be a small share of a long time.
+const LATE_ORDERS_LEAST: f64 = 0.5;
+
+impl UnitReport {
+    /// Returns how much of it is late, where that is enough to be shown.
+    pub fn noticeable_late(&self) -> Option<LateReport> {
+        let orders = |late: &LateReport| late.count.is_some_and(|count| count >= LATE_ORDERS_LEAST);
+        self.late.filter(|late| late.p >= LATE_LEAST || orders(late))
+    }
 }
 
 impl Default for Interval {

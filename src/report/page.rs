@@ -37,6 +37,18 @@ pub struct PageService {
     /// The flows that run over it, by their places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<usize>,
+    /// Why requests wait in vain there, or at its calls, most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<PageWaiting>,
+}
+
+/// A reason why requests wait in vain.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PageWaiting {
+    /// The reason in a sentence.
+    pub text: String,
+    /// The share of trials in which it holds.
+    pub p: f64,
 }
 
 /// A dependency that failure entered.

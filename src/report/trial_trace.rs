@@ -16,6 +16,9 @@ pub struct TrialTrace {
     /// Orders lost in it, where some flow has a rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<f64>,
+    /// Orders that are late in it because of the change, where some flow has a rate and promises a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_late: Option<f64>,
     /// How its targets break, in words, in the order in which they do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
@@ -66,6 +69,14 @@ pub struct StateReport {
     pub corrupt: f64,
     /// Have something missing.
     pub degraded: f64,
+    /// Are answered, but late: of a flow, later than it promises; of a service, later than usual.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
 }
 
 impl StateReport {

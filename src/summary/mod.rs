@@ -11,9 +11,10 @@ pub mod sequential;
 pub use estimate::Estimate;
 pub use histogram::Histogram;
 
-use crate::engine::outcome::{Anomalies, Failures};
+use crate::engine::outcome::{Anomalies, Failures, WaitReason};
 use crate::engine::sketch::Sketch;
 use crate::engine::tally::{DependencyTally, FlowTally, Tally, UnitTally};
+use crate::sort::Arrange as _;
 
 /// Estimates from the trials, by the numbers of the plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,9 @@ pub struct Summary {
     /// By service: the shares of trials in which it is still overloaded at the end, never comes
     /// back, does not settle.
     pub anomalies: Vec<Anomalies<f64>>,
+    /// Why requests wait in vain: each reason with the share of trials in which it holds at some moment,
+    /// most frequent first.
+    pub reasons: Vec<(WaitReason, f64)>,
     /// The course of the trials, where there is time.
     pub course: Option<TimelineSummary>,
 }
@@ -171,6 +175,7 @@ pub fn summarize(tally: &Tally) -> Summary {
             .map(|dependency| containment_of(dependency, trials))
             .collect(),
         anomalies: tally.anomalies.iter().map(|counts| counts.map(|count| share(*count))).collect(),
+        reasons: reason_shares(tally),
         course: tally.course.as_ref().map(|course| TimelineSummary {
             impact: estimate::estimate_proportion(course.impact.count(), trials),
             impact_at: spread_of(&course.impact),
@@ -181,6 +186,15 @@ pub fn summarize(tally: &Tally) -> Summary {
             detected_by: course.detected_by.map(share),
         }),
     }
+}
+
+fn reason_shares(tally: &Tally) -> Vec<(WaitReason, f64)> {
+    let share = |count: u64| count as f64 / tally.trials.max(1) as f64;
+    let mut reasons: Vec<(WaitReason, f64)> =
+        tally.reasons.iter().map(|(reason, count)| (*reason, share(*count))).collect();
+    // Equals keep the order of kinds and places.
+    reasons.arrange_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    reasons
 }
 
 /// The width of the widest interval of any flow, as far as it was counted.

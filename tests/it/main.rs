@@ -48,4 +48,6 @@ mod unknowns;
 mod verdict;
 mod verdict_laws;
 mod waiting;
+mod waiting_lints;
 mod waiting_messages;
+mod waiting_outputs;

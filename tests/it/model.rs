@@ -230,7 +230,7 @@ fn a_long_chain_and_a_long_circle_overflow_nothing() {
     let long = topology(&chain(50_000, "{}"));
     let codes: Vec<Code> = lint::lint_topology(&long).iter().map(|warning| warning.code).collect();
     assert!(codes.contains(&Code::RetryAmplification));
-    assert!(codes.iter().filter(|code| **code == Code::TimeoutInversion).count() <= 21);
+    assert!(codes.iter().filter(|code| **code == Code::LateFallback).count() <= 21);
     let hard = chain(50_000, "{ dependencies: [s0] }").replace(", fallback: spare", "");
     let warnings = lint::lint_topology(&topology(&hard));
     let circle = warnings.iter().find(|warning| warning.code == Code::DependencyCycle);

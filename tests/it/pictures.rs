@@ -20,7 +20,7 @@ use blastwave::report::cascade::{
     CascadeTotals, EdgeKind, GuardShare,
 };
 use blastwave::report::{FailureMode, Protection};
-use blastwave::report::{Interval, ObservedReport, Report};
+use blastwave::report::{Interval, ObservedReport, Report, WaitingReason, WaitingReport};
 use roxmltree::Document;
 
 use crate::random::{Dice, Features, scenario};
@@ -54,6 +54,21 @@ fn interval(p: f64) -> Interval {
     Interval { p, low: p * 0.9, high: (p * 1.1).min(1.0), exact: None }
 }
 
+/// No reason why requests wait, or one with hostile names.
+fn random_waiting(dice: &mut Dice) -> Vec<WaitingReport> {
+    let mut reason = || WaitingReport {
+        reason: WaitingReason::ALL[dice.below(WaitingReason::ALL.len())],
+        service: HOSTILE[dice.below(HOSTILE.len())].to_owned(),
+        dependency: dice.chance(0.5).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
+        size: Some(20.0),
+        limit_s: None,
+        p: dice.unit(),
+        text: String::new(),
+    };
+    let reason = reason();
+    if dice.chance(0.5) { vec![reason] } else { Vec::new() }
+}
+
 /// A picture's data with cycles, several parts and hostile names.
 fn random_focus(seed: u64) -> CascadeReport {
     let mut dice = Dice::new(seed);
@@ -79,6 +94,7 @@ fn random_focus(seed: u64) -> CascadeReport {
             tier: None,
             kind: None,
             flows: Vec::new(),
+            waiting: random_waiting(&mut dice),
             folded: None,
         }
     });
@@ -112,6 +128,7 @@ fn random_focus(seed: u64) -> CascadeReport {
         failed_anyway: 0.01,
         orders_lost: Some(120.0),
         outage_min: None,
+        late: None,
     });
     let flows: Vec<CascadeFlow> = flows.collect();
     CascadeReport {
@@ -532,6 +549,7 @@ fn before_and_after_are_headed_by_what_differs() {
         failed_anyway: 0.0,
         orders_lost: Some(lost),
         outage_min: None,
+        late: None,
     };
     let of = |flows: Vec<CascadeFlow>| CascadeReport {
         targets: vec!["db".to_owned()],

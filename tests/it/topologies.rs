@@ -170,6 +170,53 @@ fn retries_at_three_layers_keep_an_outage_up_and_a_budget_does_not() {
     assert!(lost(&slip, "order-north") < 1.0 && lost(&slip, "order-south") < 1.0);
 }
 
+/// The four outcomes of the experiment on retries in "Metastable Failures in the Wild" (OSDI 2022).
+#[test]
+fn a_second_or_two_points_of_a_trigger_decide_whether_an_outage_stays() {
+    let outcomes = ["baseline", "stronger-trigger", "shorter-trigger"].map(|change| {
+        let report = shipped("retry-experiment", change);
+        (report.metastable.clone(), lost(&report, "insert"), lost(&report, "insert-less"))
+    });
+    let [baseline, stronger, shorter] = outcomes;
+    assert_eq!((baseline.0.len(), stronger.0, shorter.0.len()), (0, vec!["primary".to_owned()], 0));
+    // All but a few seconds of the hour after the trigger, or a few seconds of it.
+    assert!(baseline.1 < 1.0 && stronger.1 > 350_000.0 && shorter.1 < 100.0);
+    assert!(baseline.2 < 1.0 && stronger.2 < 1.0 && shorter.2 < 1.0);
+}
+
+/// Brooker: N retries are 1 + N times the work when everything fails, a token bucket of 10% is 1.1 times.
+#[test]
+fn retries_multiply_the_work_and_a_token_bucket_hardly_does() {
+    let report = shipped("token-bucket", "all-calls-fail");
+    let loads: BTreeMap<&str, f64> = report.example_trials[0].steps[0]
+        .overloads
+        .iter()
+        .map(|overload| (overload.service.as_str(), overload.load))
+        .collect();
+    assert!((loads["api-retries"] - 4.0).abs() < 1e-6, "{loads:?}");
+    assert!((loads["api-bucket"] - 1.1).abs() < 1e-6, "{loads:?}");
+    let some = shipped("token-bucket", "some-calls-fail");
+    assert!((lost(&some, "with-retries") - lost(&some, "with-a-bucket")).abs() < 1.0);
+}
+
+/// Brooker: a retry makes an open load collapse, and a limit on requests in progress prevents it.
+#[test]
+fn an_open_load_never_gets_over_a_pause_that_a_limit_forgets() {
+    let report = shipped("open-and-closed", "pause");
+    assert_eq!(report.metastable, ["open-server"]);
+    assert_is_told(&report, "open", 4_300_000.0);
+    assert_is_told(&report, "closed", 2_000.0);
+}
+
+/// Metafor's server: metastable where its queue is longer than the timeout of its client.
+#[test]
+fn a_queue_beyond_the_timeout_makes_an_overload_stay() {
+    let report = shipped("queue-beyond-timeout", "stress");
+    assert_eq!(report.metastable, ["server"]);
+    assert_is_told(&report, "long-queue", 68_000.0);
+    assert_is_told(&report, "short-queue", 260.0);
+}
+
 #[test]
 fn a_cache_that_restarts_takes_its_database_with_it() {
     assert_is_told(&shipped("cache-loss", "restart-at-once"), "browse", 64_000.0);

@@ -1,11 +1,13 @@
 //! Lists what could be tried: at dependencies through which failure propagated, at services that
 //! failed, and in the course of the change.
 
+use std::collections::BTreeMap;
+
 use super::protection::{ProtectionCandidate, ProtectionStep};
 use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
-use crate::model::topology::{Caller, DomainId, Phase, Queue, Service, ServiceId};
-use crate::model::{Change, Topology};
+use crate::model::topology::{Caller, Dependency, DomainId, Phase, Queue, Service, ServiceId};
+use crate::model::{Change, Seconds, Topology};
 use crate::report::{AdviceKind, CallReport};
 use crate::sort::Arrange as _;
 
@@ -29,6 +31,23 @@ pub(super) fn passed_dependencies(topology: &Topology, tally: &Tally) -> Vec<usi
     found.into_iter().take(PLACES).map(|(_, index)| index).collect()
 }
 
+/// The dependencies of services for which requests wait in vain, most often first: those that hold threads,
+/// and those whose answers come too late.
+pub(super) fn waiting_dependencies(topology: &Topology, tally: &Tally) -> Vec<usize> {
+    let declared: Vec<_> = topology.declared_dependencies().collect();
+    let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+    for (reason, count) in &tally.reasons {
+        let index = reason.dependency as usize;
+        if matches!(declared.get(index), Some((Caller::Node(_), _))) {
+            let most = counts.entry(index).or_default();
+            *most = (*most).max(*count);
+        }
+    }
+    let mut found: Vec<(usize, u64)> = counts.into_iter().collect();
+    found.arrange_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    found.into_iter().take(PLACES).map(|(index, _)| index).collect()
+}
+
 /// Everything to try.
 pub(super) fn all_candidates(
     topology: &Topology,
@@ -50,6 +69,10 @@ pub(super) fn all_candidates(
 fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandidate>) {
     let (caller, declared_dependency) =
         topology.declared_dependencies().nth(at).expect("a dependency as written");
+    let threads = match caller {
+        Caller::Node(node) => topology.service(node.service).concurrency,
+        Caller::Flow(_) => None,
+    };
     let (caller, on) =
         (topology.caller_name(caller), topology.dependency_name(declared_dependency));
     // A call without a timeout waits for ever for a dependency that hangs, unless a breaker opens
@@ -90,6 +113,18 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
         let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
         add(AdviceKind::Retry, what, vec![ProtectionStep::Retry(at)]);
     }
+    if declared_dependency.retries.unwrap_or(0) > 0 && declared_dependency.retry_budget.is_none() {
+        let what = format!("limit the retries of {caller} at {on} to 10% of its calls");
+        add(AdviceKind::RetryBudget, what, vec![ProtectionStep::RetryBudget(at)]);
+    }
+    if declared_dependency.cache.as_ref().is_some_and(|cache| cache.ttl.is_some()) {
+        let what = format!("let {caller} keep the answers of {on} until there are new ones");
+        add(AdviceKind::StaticCache, what, vec![ProtectionStep::StaticCache(at)]);
+    }
+    if let Some(calls) = bulkhead_size(threads, declared_dependency) {
+        let what = format!("let {caller} have at most {calls} calls to {on} in progress");
+        add(AdviceKind::Bulkhead, what, vec![ProtectionStep::Bulkhead(at, calls)]);
+    }
     if declared_dependency.cache.is_none() {
         let what = format!("keep answers of {on} in {caller} for 10 min");
         add(AdviceKind::Cache, what, vec![ProtectionStep::Cache(at)]);
@@ -107,6 +142,13 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
             add(AdviceKind::Soft, what, and(ProtectionStep::Soft(at)));
         }
     }
+}
+
+/// Returns how many calls in progress leave most threads of a caller to other requests: a quarter of them.
+/// `None` where the caller states no threads, or does not wait for the call, or has a limit.
+fn bulkhead_size(threads: Option<u32>, dependency: &Dependency) -> Option<u32> {
+    let is_limited = dependency.max_in_flight.is_some() || dependency.is_async();
+    threads.filter(|_| !is_limited).map(|threads| (threads / 4).max(1))
 }
 
 /// Which steps may have to go before another.
@@ -134,13 +176,19 @@ fn also_clause(steps: &[ProtectionStep]) -> &'static str {
 }
 
 fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCandidate>) {
+    let mut waits = vec![0; topology.services.len()];
+    for (reason, count) in &tally.reasons {
+        if let Some(most) = waits.get_mut(reason.service as usize) {
+            *most = (*most).max(*count);
+        }
+    }
     let mut failed: Vec<(u64, usize)> = (0..topology.services.len())
-        .map(|index| (tally.units[index].failed, index))
+        .map(|index| (tally.units[index].failed.max(waits[index]), index))
         .filter(|(failed, _)| *failed > 0)
         .collect();
     failed.arrange_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    // Both kinds are counted apart, so that services with two domains do not crowd out the others.
-    let (mut moved, mut shedding) = (0, 0);
+    // Each kind is counted apart, so that services with two domains do not crowd out the others.
+    let (mut moved, mut shedding, mut bounded) = (0, 0, 0);
     for (_, index) in failed {
         let (id, service) = (ServiceId(index as u32), &topology.services[index]);
         let name = &service.name;
@@ -156,6 +204,18 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
                 steps: vec![ProtectionStep::SecondDomain(id, domain)],
             });
         }
+        if let Some(work) = shorter_queue(topology, id)
+            && bounded < SERVICES
+        {
+            bounded += 1;
+            found.push(ProtectionCandidate {
+                kind: AdviceKind::BoundedQueue,
+                at: name.clone(),
+                call: None,
+                what: format!("let {work} of work at most wait at {name}"),
+                steps: vec![ProtectionStep::BoundedQueue(id, work)],
+            });
+        }
         // A service that refuses what it cannot serve does so already.
         let collapses = service.queue.unwrap_or_default() != Queue::Refuses;
         if service.utilization.is_some() && collapses && shedding < SERVICES {
@@ -168,6 +228,26 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
                 steps: vec![ProtectionStep::Shed(id)],
             });
         }
+    }
+}
+
+/// Returns how much work may wait at a service so that its most impatient caller is served: half of that
+/// caller's timeout, which leaves as much for the work itself. `None` where no caller states a timeout, or the
+/// queue is that short.
+fn shorter_queue(topology: &Topology, id: ServiceId) -> Option<Seconds> {
+    let service = topology.service(id);
+    service.utilization?;
+    let calls = topology.declared_dependencies().map(|(_, call)| call);
+    let calls = calls.filter(|call| call.phase == Phase::Serve && !call.is_async());
+    let to_it = calls.filter(|call| call.on.iter().any(|node| node.service == id));
+    let shortest = to_it.filter_map(Dependency::waits_per_attempt).map(Seconds::get);
+    let shortest = shortest.reduce(f64::min)?;
+    let milliseconds = (shortest * 500.0).floor();
+    let half = Seconds::new(milliseconds / 1000.0).filter(|_| milliseconds >= 1.0)?;
+    match service.queue.unwrap_or_default() {
+        Queue::Unbounded => Some(half),
+        Queue::Holds(work) if work > half => Some(half),
+        Queue::Holds(_) | Queue::Refuses | Queue::Threads { .. } => None,
     }
 }
 

@@ -152,7 +152,9 @@ pub fn find_advice(
     // The trials of the screening are not used again for estimates: the choice would flatter
     // itself.
     simulation.run_trials(0..SCREEN, &mut tally, &Silent);
-    let passed = candidates::passed_dependencies(topology, &tally);
+    let mut passed = candidates::passed_dependencies(topology, &tally);
+    let waiting = candidates::waiting_dependencies(topology, &tally);
+    passed.extend(waiting.into_iter().filter(|at| !passed.contains(at)).collect::<Vec<_>>());
     let unseen = passed.len().saturating_sub(KEPT);
     let places = pool.best_places(&passed, wanted.until.is_some());
     let mut all = candidates::all_candidates(topology, change, &tally, &places);

@@ -41,6 +41,12 @@ pub(super) enum ProtectionStep {
     Fallback(usize),
     Retry(usize),
     Cache(usize),
+    StaticCache(usize),
+    RetryBudget(usize),
+    /// At most so many calls in progress.
+    Bulkhead(usize, u32),
+    /// A queue that holds so much work.
+    BoundedQueue(ServiceId, Seconds),
     SecondDomain(ServiceId, DomainId),
     Shed(ServiceId),
     KillSwitch,
@@ -71,6 +77,8 @@ pub(super) fn delay_yaml(delay: Delay) -> String {
 
 pub(super) const KILL_SWITCH: Delay =
     Delay { median: Seconds::minutes(2), p95: Seconds::minutes(5) };
+/// Retries that keep the load of a failing dependency near the usual: a tenth of the calls.
+const RETRY_BUDGET: f64 = 0.1;
 /// A first stage that shows most breaks and costs little.
 pub(super) const FIRST: (f64, Seconds) = (0.01, Seconds::minutes(10));
 /// An automatic comparison at the end of a bake sees so many failing targets.
@@ -87,6 +95,10 @@ impl ProtectionStep {
             Self::Fallback(_) => AdviceKind::Fallback,
             Self::Retry(_) => AdviceKind::Retry,
             Self::Cache(_) => AdviceKind::Cache,
+            Self::StaticCache(_) => AdviceKind::StaticCache,
+            Self::RetryBudget(_) => AdviceKind::RetryBudget,
+            Self::Bulkhead(..) => AdviceKind::Bulkhead,
+            Self::BoundedQueue(..) => AdviceKind::BoundedQueue,
             Self::SecondDomain(..) => AdviceKind::SecondDomain,
             Self::Shed(_) => AdviceKind::Shed,
             Self::KillSwitch => AdviceKind::KillSwitch,
@@ -123,6 +135,20 @@ impl ProtectionStep {
                     hit_ratio: share_of(0.9),
                     service: None,
                 });
+            }
+            Self::StaticCache(at) => {
+                if let Some(cache) = &mut dependency_mut(topology, at).cache {
+                    cache.ttl = None;
+                }
+            }
+            Self::RetryBudget(at) => {
+                dependency_mut(topology, at).retry_budget = Some(share_of(RETRY_BUDGET));
+            }
+            Self::Bulkhead(at, calls) => {
+                dependency_mut(topology, at).max_in_flight = Some(calls);
+            }
+            Self::BoundedQueue(service, work) => {
+                topology.services[service.0 as usize].queue = Some(Queue::Holds(work));
             }
             Self::SecondDomain(service, domain) => {
                 let service = &mut topology.services[service.0 as usize];
@@ -241,6 +267,13 @@ impl ProtectionStep {
             Self::Fallback(at) => at_dependency(at, "fallback: static"),
             Self::Retry(at) => at_dependency(at, "retries: 2, retry_budget: 20%"),
             Self::Cache(at) => at_dependency(at, "cache: { ttl: 10m, hit_ratio: 90% }"),
+            Self::StaticCache(at) => {
+                let hit_ratio = cache_hit_ratio(topology, at);
+                at_dependency(at, &format!("cache: {{ ttl: static, hit_ratio: {hit_ratio} }}"))
+            }
+            Self::RetryBudget(at) => at_dependency(at, "retry_budget: 10%"),
+            Self::Bulkhead(at, calls) => at_dependency(at, &format!("max_in_flight: {calls}")),
+            Self::BoundedQueue(id, work) => of_topology(service(id), format!("queue: {work}")),
             Self::SecondDomain(id, domain) => {
                 let item = topology.service(id);
                 let names = |ids: &[DomainId]| {
@@ -288,6 +321,12 @@ impl ProtectionStep {
             }
         }
     }
+}
+
+/// Returns the hit ratio of the cache of a dependency that has one.
+pub(super) fn cache_hit_ratio(topology: &Topology, at: usize) -> Share {
+    let (_, declared) = topology.declared_dependencies().nth(at).expect("a dependency as declared");
+    declared.cache.as_ref().map_or(Share::ONE, |cache| cache.hit_ratio)
 }
 
 /// Whether a target may give wrong answers, so that it matters how long these go unnoticed.

@@ -2,8 +2,8 @@
 //! back as exactly what was simulated.
 
 use super::protection::{
-    FIRST, GATE, KILL_SWITCH, ProtectionStep, delay_yaml, half_delay, may_be_corrupt, stage_yaml,
-    written_at,
+    FIRST, GATE, KILL_SWITCH, ProtectionStep, cache_hit_ratio, delay_yaml, half_delay,
+    may_be_corrupt, stage_yaml, written_at,
 };
 use super::{Advice, AdvisedState};
 use crate::analysis::unknowns::dependencies_mut;
@@ -213,6 +213,21 @@ impl ProtectionStep {
             Self::Fallback(at) => at_dependency(at, &[("fallback", "static")]),
             Self::Retry(at) => at_dependency(at, &[("retries", "2"), ("retry_budget", "20%")]),
             Self::Cache(at) => at_dependency(at, &[("cache", "{ ttl: 10m, hit_ratio: 90% }")]),
+            Self::StaticCache(at) => {
+                let path = [dependency_path(topology, at), vec![key_path("cache")]].concat();
+                let hit_ratio = cache_hit_ratio(topology, at).to_string();
+                let edits = [("ttl", "static".to_owned()), ("hit_ratio", hit_ratio)];
+                let edits = edits.map(|(key, value)| set_key(path.clone(), key, value, None));
+                (File::Topology, edits.into())
+            }
+            Self::RetryBudget(at) => at_dependency(at, &[("retry_budget", "10%")]),
+            Self::Bulkhead(at, calls) => {
+                at_dependency(at, &[("max_in_flight", calls.to_string().as_str())])
+            }
+            Self::BoundedQueue(service, work) => {
+                let path = vec![key_path("services"), key_path(&topology.service(service).name)];
+                (File::Topology, vec![set_key(path, "queue", work.to_string(), None)])
+            }
             Self::SecondDomain(service, domain) => {
                 (File::Topology, second_domain(topology, service, domain))
             }

@@ -1,10 +1,12 @@
 //! How likely what is seen is, given what broke.
 
+use std::collections::BTreeMap;
+
 use super::DiagnosisRequest;
 use super::candidates::BreakCandidate;
 use crate::analysis::Settings;
 use crate::compile::compile;
-use crate::engine::outcome::{Outcome, TRIALS};
+use crate::engine::outcome::{Outcome, TRIALS, WaitReason};
 use crate::engine::{Silent, Simulation};
 use crate::model::{Seconds, Topology};
 use crate::sort::Arrange as _;
@@ -39,6 +41,8 @@ pub(super) struct Agreement {
     pub(super) predicted: Vec<usize>,
     /// In how many of them that is what was seen.
     pub(super) agrees: u64,
+    /// Why requests wait in vain, each reason with its share of trials, most frequent first.
+    pub(super) reasons: Vec<(WaitReason, f64)>,
 }
 
 impl ObservedEvidence<'_> {
@@ -168,7 +172,12 @@ impl ObservedEvidence<'_> {
     /// How well the break agrees with what is seen, without being told of it.
     pub(super) fn agreement_of(&self, candidate: BreakCandidate) -> Agreement {
         let mut counts = vec![[0_u64; 3]; self.seen.len()];
+        let (mut trials, mut reasons) = (0_u64, BTreeMap::<WaitReason, u64>::new());
         self.each_outcome(candidate, |outcome| {
+            trials += u64::from(outcome.valid.count_ones());
+            for (reason, held) in &outcome.reasons {
+                *reasons.entry(*reason).or_default() += u64::from(held.count_ones());
+            }
             for trial in valid_trials(outcome) {
                 for (seen, counts) in self.seen.iter().zip(&mut counts) {
                     counts[self.unit_state(outcome, seen.unit, trial)] += 1;
@@ -182,7 +191,11 @@ impl ObservedEvidence<'_> {
         let predicted: Vec<usize> = counts.iter().map(likeliest).collect();
         let both = self.seen.iter().zip(&predicted);
         let agrees = both.filter(|(seen, predicted)| seen.state == **predicted).count() as u64;
-        Agreement { predicted, agrees }
+        let share = |count: u64| count as f64 / trials.max(1) as f64;
+        let mut reasons: Vec<(WaitReason, f64)> =
+            reasons.into_iter().map(|(reason, count)| (reason, share(count))).collect();
+        reasons.arrange_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        Agreement { predicted, agrees, reasons }
     }
 }
 

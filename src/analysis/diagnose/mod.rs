@@ -28,6 +28,7 @@ use crate::report::{ComponentKind, ComponentState, PriorKind};
 use crate::sort::Arrange as _;
 
 use super::simulate::{Settings, Stop};
+use super::waiting_reasons::ReasonNames;
 use crate::project::IncidentCase;
 use candidates::BreakCandidate;
 use likelihood::{ObservedEvidence, Seen};
@@ -81,6 +82,7 @@ pub fn diagnose_observation(
         // A component is judged by its most likely mode.
         .map(|leading| evidence.agreement_of(leading.best_mode()))
         .collect::<Vec<_>>();
+    let reasons = ReasonNames::new(topology);
     let told = ranked.iter().enumerate().map(|(place, component)| CandidateReport {
         rank: component.rank,
         tied: component.tied,
@@ -92,6 +94,10 @@ pub fn diagnose_observation(
         misses: agreeing
             .get(place)
             .map(|agreeing| miss_reports(topology, &seen, agreeing))
+            .unwrap_or_default(),
+        waiting: agreeing
+            .get(place)
+            .map(|agreeing| reasons.waiting_reports(&agreeing.reasons))
             .unwrap_or_default(),
     });
     DiagnosisReport {

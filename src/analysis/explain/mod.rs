@@ -114,6 +114,7 @@ pub fn explain_flows(
         flows: report.flows.into_iter().filter_map(explained).collect(),
         containment,
         containment_left_out,
+        waiting: report.waiting,
         unknowns,
         assumptions: if asked.has_change { report.assumptions } else { Vec::new() },
     })

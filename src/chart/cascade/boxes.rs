@@ -8,7 +8,7 @@ use super::super::shapes::{ShareColumns, StateLook as _, draw_bar};
 use super::super::svg::{Anchor, LabelStyle, LineStyle};
 use super::{CascadePlan, captions};
 use crate::chart::PageSize as Page;
-use crate::prose::format;
+use crate::prose::{format, waiting};
 use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 
 /// The room beside the sign.
@@ -17,6 +17,8 @@ const LEFT: f64 = 30.0;
 const RIGHT: f64 = 10.0;
 /// The room between lines.
 const LINE_GAP: f64 = 3.0;
+/// Maximum number of reasons why requests wait in a box.
+const WAITING_MAX: usize = 2;
 /// Maximum number of names of folded services show when their box is pointed at.
 const HINT_NAMES_MAX: usize = 40;
 
@@ -37,7 +39,11 @@ impl BoxContent {
         let ruler = &sheet.ruler;
         let name = ruler.wrap_name(&captions::box_name(drawn), letters.plain, Weight::Bold, room);
         let said = captions::box_state(drawn, cascade);
-        let state = ruler.wrap_text(&said, letters.small, Weight::Regular, room);
+        let mut state = ruler.wrap_text(&said, letters.small, Weight::Regular, room);
+        for reason in drawn.waiting.iter().take(WAITING_MAX) {
+            let caption = waiting::caption(reason);
+            state.extend(ruler.wrap_name(&caption, letters.small, Weight::Regular, room));
+        }
         // In a column of text the picture is shrunk, and this line is the least important one.
         let tag = match place_tag(drawn).filter(|_| !is_doc) {
             Some(tag) => ruler.wrap_name(&tag, letters.tiny, Weight::Regular, room),
@@ -208,6 +214,9 @@ pub(super) fn box_hint(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
             format::duration(first.p90)
         ));
     }
+    lines.extend(drawn.waiting.iter().map(|reason| {
+        format!("{} ({})", reason.sentence(&str::to_owned), format::percent(reason.p))
+    }));
     lines.extend(drawn.team.as_ref().map(|team| format!("team {team}")));
     if !drawn.zones.is_empty() {
         lines.push(format!("in {}", drawn.zones.join(", ")));

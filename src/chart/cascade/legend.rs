@@ -55,8 +55,15 @@ pub(super) fn draw_flows(
     sheet.top = y;
 }
 
-/// Returns what a flow loses on average: because of the change where that is known.
+/// Returns what a flow loses on average, because of the change where that is known, and how many of its
+/// orders are late.
 fn loss_caption(flow: &CascadeFlow) -> Option<String> {
+    let late = flow.late.map(|late| format!("late {}", format::percent(late.p)));
+    let parts: Vec<String> = lost_caption(flow).into_iter().chain(late).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn lost_caption(flow: &CascadeFlow) -> Option<String> {
     if let Some(minutes) = flow.outage_min {
         let outage = format::duration(minutes * 60.0);
         return (minutes > 0.0).then(|| format!("{outage} of outage on average"));
@@ -81,7 +88,11 @@ impl FlowText {
         } else {
             ("degraded", &flow.degraded)
         };
-        let share = format!("{verb} {}", format::estimate(share));
+        let is_only_late = flow.degraded.p < threshold && flow.late.is_some();
+        let share = match flow.late.filter(|_| is_only_late) {
+            Some(late) => format!("late {}", format::percent(late.p)),
+            None => format!("{verb} {}", format::estimate(share)),
+        };
         let room = FLOWS - sheet.text_width(&share, size, Weight::Bold) - 10.0;
         let name = sheet.ruler.wrap_name(&flow.name, size, Weight::Regular, room);
         Self { name, share }

@@ -173,6 +173,7 @@ fn at_rest(other: &CascadeBox) -> CascadeBox {
         failed_anyway: 0.0,
         first_failed_s: None,
         failed_for_s: None,
+        waiting: Vec::new(),
         ..other.clone()
     }
 }

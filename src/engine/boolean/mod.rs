@@ -270,6 +270,7 @@ impl<'a> Boolean<'a> {
             flows: self.plan.flows.iter().map(|_| flow()).collect(),
             dependencies: Vec::new(),
             anomalies: Vec::new(),
+            reasons: Vec::new(),
             course: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Warnings about a change.
 
-use super::WARNINGS_PER_CODE;
+use super::{WARNINGS_PER_CODE, gates};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::change::{Change, Component, Routing, Target, TargetRef};
 use crate::model::topology::Topology;
@@ -14,6 +14,7 @@ pub fn lint_change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
     }
     of_times(change, &mut findings);
     of_gates(change, &mut findings);
+    gates::find_blind_gates(change, topology, &mut findings);
     of_replicas(change, topology, &mut findings);
     of_actions(change, &mut findings);
     findings.finish()

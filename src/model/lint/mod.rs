@@ -7,6 +7,7 @@ mod change;
 mod cycles;
 mod effect;
 mod fallbacks;
+mod gates;
 mod graph;
 mod names;
 mod reach;

@@ -52,6 +52,47 @@ struct Wait<'a> {
     call: &'a Dependency,
 }
 
+impl Wait<'_> {
+    /// Returns the kind of warning for a caller that gives up after this time, which is less than the wait.
+    fn code(&self, patience: Seconds) -> Code {
+        let attempt = self.call.waits_per_attempt().unwrap_or(self.longest);
+        match () {
+            () if self.call.fallback.is_some() => Code::LateFallback,
+            () if attempts_of(self.call) > 1.0 && attempt <= patience => Code::LateRetries,
+            () => Code::TimeoutInversion,
+        }
+    }
+
+    /// Returns what to write instead, nearest to what is written.
+    fn advice(&self, code: Code, patience: Seconds) -> String {
+        let attempts = attempts_of(self.call);
+        let each = Seconds::new(patience.get() / attempts).unwrap_or(patience);
+        match code {
+            Code::LateFallback => format!(
+                "the fallback begins after the caller gave up: wait {each} at most for each attempt, or let \
+                 the caller wait longer than {}",
+                self.longest
+            ),
+            Code::LateRetries => {
+                let attempt = self.call.waits_per_attempt().unwrap_or(patience);
+                let whole = (patience.get() / attempt.get() + 1e-9).floor().max(1.0);
+                format!(
+                    "attempts after the first {whole} are for nobody: write `retries: {}`, or a timeout of \
+                     {each} for each attempt",
+                    whole - 1.0
+                )
+            }
+            _ => "work goes on that nobody waits for: the caller's timeout should be the longest"
+                .to_owned(),
+        }
+    }
+}
+
+/// Returns how many attempts a call makes at the most.
+fn attempts_of(call: &Dependency) -> f64 {
+    f64::from(call.retries.unwrap_or(0) + 1)
+}
+
 /// Callers that give up on a dependency before that gives up on its own.
 fn find_inversions(graph: &LintGraph<'_>, findings: &mut Findings) {
     let waits: Vec<Option<Wait<'_>>> =
@@ -82,7 +123,7 @@ fn longest_wait<'a>(graph: &LintGraph<'a>, node: usize) -> Option<Wait<'a>> {
     let wait = |call: &'a Dependency| {
         let Timeout::After(timeout) = call.timeout else { return None };
         let waits = !call.is_async() && call.phase == Phase::Serve;
-        let attempts = f64::from(call.retries.unwrap_or(0) + 1);
+        let attempts = attempts_of(call);
         // Attempts end one by one, but never later than the call as a whole.
         let in_all = call.attempt_timeout.map(|attempt| attempt.get() * attempts);
         let longest = in_all.map_or(timeout.get() * attempts, |all| all.min(timeout.get()));
@@ -107,7 +148,8 @@ fn check_call<'a>(
         if wait.longest.get() <= patience.get() * (1.0 + 1e-9) {
             continue;
         }
-        findings.add(Code::TimeoutInversion, || {
+        let code = wait.code(patience);
+        findings.add(code, || {
             let name = graph.topology.node_name(*callee);
             let message = format!(
                 "{} gives up on `{name}` after {patience}, but `{name}` may wait {} for `{}`",
@@ -115,15 +157,10 @@ fn check_call<'a>(
                 wait.longest,
                 graph.topology.dependency_name(wait.call)
             );
-            let help = if wait.call.fallback.is_some() {
-                "the fallback begins after the caller gave up: the caller's timeout should be the longest"
-            } else {
-                "work goes on that nobody waits for: the caller's timeout should be the longest"
-            };
-            Diagnostic::warning(Code::TimeoutInversion, message, call.place)
+            Diagnostic::warning(code, message, call.place)
                 .label(format!("{patience} in all"))
                 .other_place(wait.call.place, attempts_text(wait.call))
-                .help(help)
+                .help(wait.advice(code, patience))
         });
     }
 }

@@ -98,7 +98,7 @@ fn report_if_small(
 }
 
 /// Requests per second at each node in normal times; nothing where they are not known.
-fn requests(graph: &LintGraph<'_>) -> Vec<Option<f64>> {
+pub(super) fn requests(graph: &LintGraph<'_>) -> Vec<Option<f64>> {
     let components = graph.strong_components(|call| call.phase == Phase::Serve);
     let component_of = graph.component_numbers(&components);
     let mut rates: Vec<Option<f64>> = vec![Some(0.0); graph.len()];

@@ -3,7 +3,7 @@
 use super::shell::{
     escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
 };
-use super::simulated::STYLE;
+use super::simulated::{STYLE, late_cell};
 use super::table::{HtmlCell, HtmlTable};
 use super::{Made, html_figure, html_list, html_section};
 use crate::chart;
@@ -152,6 +152,15 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
         format!("fails: {b}"),
         "points more or fewer".to_owned(),
     ];
+    let is_late = |side: &str| {
+        side_named(report, side).is_some_and(|side| {
+            side.result.flows.iter().any(|flow| flow.noticeable_late().is_some())
+        })
+    };
+    let has_late = is_late(a) || is_late(b);
+    if has_late {
+        columns.extend([format!("late, but served: {a}"), format!("late, but served: {b}")]);
+    }
     if has_losses {
         columns.extend([
             format!("orders lost: {a}"),
@@ -167,6 +176,9 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
         let mut cells: Vec<HtmlCell> =
             [a, b].map(|item| failed_cell(report, item, &flow.name)).into();
         cells.push(points_of(&flow.failed));
+        if has_late {
+            cells.extend([a, b].map(|side| late_cell_of(report, side, &flow.name)));
+        }
         if has_losses {
             cells.extend(loss_cells(flow));
         }
@@ -186,6 +198,12 @@ fn failed_cell(report: &CompareReport, of: &str, flow: &str) -> HtmlCell {
     let found = side_named(report, of)
         .and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
     found.map_or(HtmlCell::Unknown, |found| share_cell(&found.failed))
+}
+
+fn late_cell_of(report: &CompareReport, of: &str, flow: &str) -> HtmlCell {
+    let found = side_named(report, of)
+        .and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
+    found.map_or(HtmlCell::Unknown, late_cell)
 }
 
 fn share_cell(of: &Interval) -> HtmlCell {

@@ -116,6 +116,7 @@
         fact(list, "failed by " + duration(t), percent(failedBy(it, t)));
       }
     }
+    for (const reason of it.waiting || []) fact(list, "waits in", percent(reason.p) + ": " + clean(reason.text));
     const over = (it.flows || []).map((i) => data.flows[i]);
     fact(list, "flows over it", over.length ? over.slice(0, 12).join(", ") + (over.length > 12 ? " and " + (over.length - 12) + " more" : "") : "none");
     calls("Failure reaches it from", data.calls.filter((c) => isOf(c.caller, name)), (c) => c.dependency);

@@ -8,6 +8,7 @@ use super::{Made, html_figure, html_list, html_section};
 use crate::chart::{self, ChartStyle, PageSize, Theme, TimelineLanes};
 use crate::prose::format;
 use crate::prose::simulation::{self, Wording};
+use crate::prose::waiting;
 use crate::report::{
     CascadeReport, DependencyReport, ExplainReport, Interval, ObservedReport, PageReport, Report,
     Spread, UnitReport, Verdict,
@@ -66,6 +67,8 @@ pub fn diagrams_page(
         "What contained failure, and what did not",
         &protections_list(report),
     ));
+    let waiting = waiting::reasons(&report.waiting, &WORDING);
+    body.push_str(&html_section("waiting", waiting::TITLE, &html_list(&waiting)));
     let unknowns = simulation::relevant_unknowns(report)
         .into_iter()
         .map(|item| simulation::unknown_sentence(item, &WORDING));
@@ -161,6 +164,10 @@ fn share_cell(of: &Interval) -> HtmlCell {
 fn flows_table(report: &Report) -> String {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let mut columns = vec!["flow:", "fails:", "fails (95% interval)", "degraded or worse"];
+    let late = waiting::late_head(&report.flows);
+    if !late.is_empty() {
+        columns.push("late, but served");
+    }
     if has_losses {
         columns.extend(["orders lost", "1 in 20 loses", "worst"]);
     }
@@ -173,6 +180,9 @@ fn flows_table(report: &Report) -> String {
         );
         let mut cells =
             vec![HtmlCell::Markup(meter), share_cell(&flow.failed), share_cell(&flow.degraded)];
+        if !late.is_empty() {
+            cells.push(late_cell(flow));
+        }
         if has_losses {
             match &flow.orders_lost {
                 Some(lost) => cells.extend([
@@ -186,6 +196,13 @@ fn flows_table(report: &Report) -> String {
         table.add_row(&unit_name(flow), &cells);
     }
     table.render_table().unwrap_or_default()
+}
+
+/// Returns how much of a unit is late, with the number of orders where it is known.
+pub(super) fn late_cell(unit: &UnitReport) -> HtmlCell {
+    unit.noticeable_late().map_or(HtmlCell::Figure(0.0, String::new()), |late| {
+        HtmlCell::Figure(late.p, waiting::late_cell(unit))
+    })
 }
 
 fn unit_name(unit: &UnitReport) -> String {

@@ -18,7 +18,7 @@ use crate::prose::escape::{
 };
 use crate::prose::explanation::Section;
 use crate::prose::simulation::{self, HIT, Wording};
-use crate::prose::{advice, comparison, diagnosis, differences, explanation, format};
+use crate::prose::{advice, comparison, diagnosis, differences, explanation, format, waiting};
 use crate::render::text::ShareBar;
 use crate::report::Decision;
 use crate::report::{
@@ -69,6 +69,7 @@ pub fn render_comment(report: &Report) -> String {
     parts.extend(titled_list(&format!("Since {earlier}"), &since));
     parts.extend(services_section(report));
     parts.extend(protections_section(report));
+    parts.extend(folded_list(waiting::TITLE, waiting::reasons(&report.waiting, &WORDING)));
     let unknowns = simulation::relevant_unknowns(report)
         .into_iter()
         .map(|item| simulation::unknown_sentence(item, &WORDING));
@@ -201,12 +202,19 @@ fn flows_section(report: &Report) -> Option<String> {
         return None;
     }
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
+    let late = waiting::late_head(&report.flows);
     let mut table = MarkdownTable::new(&["flow", "", "fails", "95% interval", "degraded"], 2);
+    if !late.is_empty() {
+        table.columns.push(late);
+    }
     if has_losses {
         table.columns.extend(["orders lost", "1 in 20", "worst"]);
     }
     for flow in report.flows.iter().take(ROWS_MAX) {
         let mut cells = unit_cells(report, flow);
+        if !late.is_empty() {
+            cells.push(waiting::late_cell(flow));
+        }
         if has_losses {
             cells.extend(match &flow.orders_lost {
                 Some(lost) => [

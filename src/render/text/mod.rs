@@ -35,6 +35,7 @@ use glyphs::Glyphs;
 
 use crate::prose::escape;
 use crate::prose::simulation::{self, Wording};
+use crate::prose::waiting;
 use crate::report::Decision;
 use crate::report::Report;
 
@@ -75,6 +76,7 @@ pub fn render_report(report: &Report, style: &TextStyle) -> String {
     gate::add_sections(&mut page, report);
     units::add_services(&mut page, report);
     guards::add_guards(&mut page, report);
+    add_waiting(&mut page, report);
     add_unknowns(&mut page, report);
     add_assumptions(&mut page, report);
     page.add_gap();
@@ -275,6 +277,16 @@ fn add_deciders(page: &mut Page, report: &Report) {
             page.add_head("What decides", "the verdict would be another one");
         }
         page.add_paragraph(Emphasis::Plain, &start, &decider.text);
+    }
+}
+
+fn add_waiting(page: &mut Page, report: &Report) {
+    let start = format!("  {} ", page.glyphs.bullet);
+    for (index, reason) in waiting::reasons(&report.waiting, &page.wording).iter().enumerate() {
+        if index == 0 {
+            page.add_head(waiting::TITLE, "as a share of simulations");
+        }
+        page.add_paragraph(Emphasis::Plain, &start, reason);
     }
 }
 

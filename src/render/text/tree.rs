@@ -25,6 +25,7 @@ pub fn render_tree(report: &Report, focus: &CascadeReport, style: &TextStyle) ->
     let rows = tree_rows(&page, focus);
     draw_rows(&mut page, &rows);
     add_legend(&mut page, focus);
+    super::add_waiting(&mut page, report);
     page.add_gap();
     page.add_paragraph(Emphasis::Faint, "", &simulation::footer(report));
     page.text
@@ -304,6 +305,7 @@ mod tests {
             tier: None,
             kind: None,
             flows: Vec::new(),
+            waiting: Vec::new(),
             folded: None,
         });
         let edges = edges.iter().map(|(from, to, passed, held)| CascadeEdge {

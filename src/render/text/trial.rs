@@ -14,9 +14,11 @@ const CELLS: usize = 12;
 /// The trace of a trial as lines of text, the last one with its newline.
 pub fn render_trial(trial: &TrialTrace, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
-    let lost = trial
-        .orders_lost
-        .map_or_else(String::new, |lost| format!(": {} orders lost", format::digits(lost, 3)));
+    let late = trial.orders_late.filter(|late| *late >= 1.0);
+    let late = late.map_or_else(String::new, |late| format!(", {} late", format::digits(late, 3)));
+    let lost = trial.orders_lost.map_or_else(String::new, |lost| {
+        format!(": {} orders lost{late}", format::digits(lost, 3))
+    });
     page.add_paragraph(
         Emphasis::Strong,
         "",
@@ -81,6 +83,7 @@ fn add_state(page: &mut Page, state: &StateReport) {
         (state.down, "down"),
         (state.corrupt, "wrong"),
         (state.degraded, "degraded"),
+        (state.late, "late"),
     ];
     let shares = shares.into_iter().filter(|(share, _)| *share > 0.0);
     let shares: Vec<String> =

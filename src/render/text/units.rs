@@ -5,6 +5,7 @@ use super::emphasis::Emphasis;
 use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
 use crate::prose::format;
 use crate::prose::simulation::{self, HIT};
+use crate::prose::waiting;
 use crate::report::{Failures, Report, UnitReport};
 
 /// How many are shown at the most.
@@ -15,11 +16,12 @@ const SERVICES_MAX: usize = 10;
 const INTERVAL: usize = 1;
 const DEGRADED: usize = 2;
 pub(super) const SHARE: usize = 3;
-const ANYWAY: usize = 4;
-const TAIL: usize = 6;
+const LATE: usize = 4;
+const ANYWAY: usize = 5;
+const TAIL: usize = 7;
 
 /// The figures that are given up first where the page is narrow.
-const EXPENDABLE: &[usize] = &[SHARE, TAIL, ANYWAY, DEGRADED, INTERVAL];
+const EXPENDABLE: &[usize] = &[SHARE, TAIL, ANYWAY, DEGRADED, INTERVAL, LATE];
 
 /// The flows.
 pub(super) fn add_flows(page: &mut Page, report: &Report) {
@@ -80,7 +82,7 @@ fn is_target(report: &Report, service: &UnitReport) -> bool {
 fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let (lost, tail) = if has_losses { ("orders lost", "1 in 20") } else { ("", "") };
-    let head = head_row(report, "Flows", [lost, tail]);
+    let head = head_row(report, "Flows", [waiting::late_head(&report.flows), lost, tail]);
     let body = shown_flows(report).into_iter().map(|flow| {
         let (lost, tail) = match &flow.orders_lost {
             Some(lost) => (format::mean(lost), format::quantile(lost.p95, lost)),
@@ -92,6 +94,7 @@ fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
             report,
             flow,
             false,
+            waiting::late_cell(flow),
             [TextCell::new(Emphasis::Strong, lost), TextCell::new(Emphasis::Plain, tail)],
         )
     });
@@ -101,7 +104,7 @@ fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
 fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_time = report.services.iter().any(|service| service.first_failed_s.is_some());
     let (first, lasted) = if has_time { ("fails after", "for") } else { ("", "") };
-    let head = head_row(report, "Services", [first, lasted]);
+    let head = head_row(report, "Services", ["", first, lasted]);
     let body = shown_services(report).into_iter().map(|service| {
         let time = |spread: Option<crate::report::Spread>| {
             spread.map_or_else(String::new, |spread| format::duration(spread.p50))
@@ -112,15 +115,16 @@ fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
             report,
             service,
             is_target(report, service),
+            String::new(),
             cells.map(|cell| TextCell::new(Emphasis::Plain, cell)),
         )
     });
     std::iter::once(head).chain(body).collect()
 }
 
-fn head_row(report: &Report, title: &str, last: [&str; 2]) -> TextRow {
+fn head_row(report: &Report, title: &str, [late, left, right]: [&str; 3]) -> TextRow {
     let anyway = simulation::baseline_head(report);
-    let heads = ["fails", "interval", "degraded", "at peak", anyway, last[0], last[1]];
+    let heads = ["fails", "interval", "degraded", "at peak", late, anyway, left, right];
     TextRow {
         mark: None,
         name: (Emphasis::Strong, title.to_owned()),
@@ -134,6 +138,7 @@ fn unit_row(
     report: &Report,
     unit: &UnitReport,
     is_target: bool,
+    late: String,
     last: [TextCell; 2],
 ) -> TextRow {
     let failures = simulation::leading_failures(report, unit);
@@ -148,6 +153,7 @@ fn unit_row(
         TextCell::new(Emphasis::Faint, format::interval(&failures.failed, page.glyphs.dash)),
         TextCell::new(Emphasis::Plain, format::estimate(&failures.degraded)),
         TextCell::new(Emphasis::Plain, format::percent(unit.failing_share)),
+        TextCell::new(Emphasis::Plain, late),
         TextCell::new(Emphasis::Faint, simulation::baseline_cell(report, unit)),
     ];
     cells.extend(last);

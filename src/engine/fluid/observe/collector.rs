@@ -40,6 +40,7 @@ impl<'a> Collector<'a> {
                 flows: plan.flows.iter().map(|_| flow()).collect(),
                 dependencies: Vec::new(),
                 anomalies: Vec::new(),
+                reasons: Vec::new(),
                 course: plan.schedule.is_some().then(Box::default),
             },
             dependencies: vec![None; plan.dependencies.len()],
@@ -74,6 +75,7 @@ impl<'a> Collector<'a> {
             all.never_recovers |= seen.never_recovers;
             all.unsettled |= seen.unsettled;
         }
+        self.collect_reasons(record, trials, lanes);
         if let Some(course) = &mut self.outcome.course {
             for lane in (0..LANES).filter(counted) {
                 collect_timeline(course, run, lane, at[lane]);
@@ -114,6 +116,17 @@ impl<'a> Collector<'a> {
             let all = &mut self.outcome.units[unit].baseline;
             all.failed |= of_trials(failures.failed & lanes, trials);
             all.degraded |= of_trials(failures.degraded & lanes, trials);
+        }
+    }
+
+    fn collect_reasons(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
+        for (reason, seen) in &record.reasons {
+            let seen = of_trials(seen & lanes, trials);
+            match self.outcome.reasons.iter_mut().find(|(known, _)| known == reason) {
+                _ if seen == 0 => {}
+                Some((_, known)) => *known |= seen,
+                None => self.outcome.reasons.push((*reason, seen)),
+            }
         }
     }
 

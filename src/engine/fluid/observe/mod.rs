@@ -2,5 +2,6 @@
 
 pub(crate) mod collector;
 pub(crate) mod customers;
+pub(crate) mod reasons;
 pub(crate) mod record;
 pub(crate) mod tracing;

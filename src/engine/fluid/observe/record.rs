@@ -1,6 +1,7 @@
 //! Records of eight trials as they go: peaks, times, losses, and what contained failure.
 
 use crate::compile::plan::{Call, NONE, Plan};
+use crate::engine::fluid::observe::reasons::ReasonLanes;
 use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask, same};
@@ -18,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) dependencies: Vec<DependencyRecord>,
     /// Those at which something came in.
     pub(crate) tried: Vec<u32>,
+    /// Why requests waited in vain.
+    pub(crate) reasons: Vec<ReasonLanes>,
     /// The units to which something came.
     touched: Vec<u32>,
     /// By service: the lanes of each kind of anomaly.
@@ -107,6 +110,7 @@ impl Record {
             flows: vec![NO_LOSS; plan.flows.len()],
             dependencies: vec![UNTRIED; plan.dependencies.len()],
             tried: Vec::new(),
+            reasons: Vec::new(),
             touched: Vec::new(),
             anomalies: vec![Anomalies::default(); plan.services.len()],
             impact: all(f64::INFINITY),
@@ -131,6 +135,7 @@ impl Record {
             self.dependencies[dependency as usize] = UNTRIED;
         }
         self.anomalies.fill(Anomalies::default());
+        self.reasons.clear();
         self.impact = all(f64::INFINITY);
         self.over = all(0.0);
     }
@@ -146,7 +151,11 @@ impl Run<'_> {
         for unit in 0..self.record.nodes.len() {
             self.observe_unit(unit, lanes);
         }
-        self.observe_dependencies(lanes);
+        let mut reasons = std::mem::take(&mut self.record.reasons);
+        self.add_service_reasons(lanes, &mut reasons);
+        self.add_limit_reasons(lanes, &mut reasons);
+        self.observe_dependencies(lanes, &mut reasons);
+        self.record.reasons = reasons;
     }
 
     /// Returns the present failing share of a unit, and its share that is degraded or worse: the
@@ -235,7 +244,7 @@ impl Run<'_> {
 
     /// Records the failure that arrived and that propagated, at every dependency whose caller was
     /// computed anew.
-    fn observe_dependencies(&mut self, lanes: u8) {
+    fn observe_dependencies(&mut self, lanes: u8, reasons: &mut Vec<ReasonLanes>) {
         if self.plan.schedule.is_none() || self.state.cohorts.len() > 1 {
             // Only the last moment counts, and lanes may come to it one after the other; and how many
             // users are in each cohort changes what comes in where nothing else does.
@@ -248,6 +257,7 @@ impl Run<'_> {
                 let cohorts = self.state.cohorts.len();
                 if (0..cohorts).any(|cohort| !self.state.is_quiet(call, cohort)) {
                     self.observe_dependency(index as u32, call, lanes);
+                    self.add_call_reasons(index as u32, call, lanes, reasons);
                 }
             }
         }
@@ -347,7 +357,7 @@ impl Run<'_> {
     }
 
     /// Returns the share of a flow's orders that is late now because of the change.
-    fn charged_late(&self, flow: usize, lane: usize) -> f64 {
+    pub(crate) fn charged_late(&self, flow: usize, lane: usize) -> f64 {
         let late = self.late_share(self.plan.flows[flow].node, Some(flow), lane);
         let [.., anyway] = self.baseline.flow(flow, &self.progress[lane], lane);
         (late - anyway).max(0.0)

@@ -3,6 +3,7 @@
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{Shares, has};
 use crate::engine::fluid::state::sampled_trials::Mode;
+use crate::engine::outcome::WaitReason;
 use crate::engine::trace::{Event, State, Trace, TraceStep};
 
 /// A lane of which everything is taken down.
@@ -13,11 +14,19 @@ pub(crate) struct TracedLane {
     events: Vec<Event>,
     /// Targets that were failing at the last moment.
     failing: Vec<bool>,
+    /// Why requests waited in vain at the last moment.
+    reasons: Vec<WaitReason>,
 }
 
 impl TracedLane {
     pub(crate) fn new(lane: usize) -> Self {
-        Self { lane, trace: Trace::default(), events: Vec::new(), failing: Vec::new() }
+        Self {
+            lane,
+            trace: Trace::default(),
+            events: Vec::new(),
+            failing: Vec::new(),
+            reasons: Vec::new(),
+        }
     }
 }
 
@@ -43,6 +52,7 @@ impl Run<'_> {
             if self.progress[lane].repair_at == time && time > self.progress[lane].ended_at {
                 events.push(Event::Repaired);
             }
+            self.trace_reasons(&mut traced, &mut events);
             let step = TraceStep {
                 from: time,
                 until: time,
@@ -51,6 +61,7 @@ impl Run<'_> {
                 units: self.units_now(lane),
                 overloads: self.overloads_now(lane),
                 lost: 0.0,
+                late: 0.0,
             };
             traced.trace.steps.push(step);
         }
@@ -76,8 +87,21 @@ impl Run<'_> {
         }
     }
 
+    /// Notes for which reasons requests begin, and cease, to wait in vain.
+    fn trace_reasons(&mut self, traced: &mut TracedLane, events: &mut Vec<Event>) {
+        let mut now: Vec<WaitReason> =
+            self.reasons_now(1 << traced.lane).into_iter().map(|(reason, _)| reason).collect();
+        // The order in which calls are evaluated says nothing to readers.
+        now.sort_unstable();
+        let begun = now.iter().filter(|reason| !traced.reasons.contains(reason));
+        events.extend(begun.map(|reason| Event::WaitBegins(*reason)));
+        let ended = traced.reasons.iter().filter(|reason| !now.contains(reason));
+        events.extend(ended.map(|reason| Event::WaitEnds(*reason)));
+        traced.reasons = now;
+    }
+
     fn units_now(&self, lane: usize) -> Vec<(u32, State)> {
-        let state = |node: u32| State {
+        let state = |node: u32, flow: Option<usize>| State {
             // What comes too late for a caller is as good as slow to it.
             slow: self.node_share(node, lane, |shares, lane| shares.slow[lane])
                 + self.failing_share(node, lane)
@@ -85,17 +109,18 @@ impl Run<'_> {
             down: self.node_share(node, lane, |shares, lane| shares.down[lane]),
             corrupt: self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
             degraded: self.degraded_share(node, lane),
+            late: self.late_share(node, flow, lane),
         };
-        let worst = |nodes: &[u32]| {
-            let states = nodes.iter().map(|node| state(*node));
-            let badness = |state: &State| (state.failing_share(), state.degraded);
-            states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })
+        let nodes_of = self.record.unit_nodes();
+        let flows_from = nodes_of.len() - self.plan.flows.len();
+        let worst = |(unit, nodes): (usize, &Vec<u32>)| {
+            let states = nodes.iter().map(|node| state(*node, unit.checked_sub(flows_from)));
+            let badness = |state: &State| (state.failing_share(), state.degraded, state.late);
+            let worst = states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })?;
+            let is_shown = worst.failing_share() + worst.degraded + worst.late > 0.0;
+            is_shown.then_some((unit as u32, worst))
         };
-        let units = self.record.unit_nodes().iter().map(|nodes| worst(nodes)).enumerate();
-        units
-            .filter_map(|(unit, state)| state.map(|state| (unit as u32, state)))
-            .filter(|(_, state)| state.failing_share() + state.degraded > 0.0)
-            .collect()
+        nodes_of.iter().enumerate().filter_map(worst).collect()
     }
 
     fn overloads_now(&self, lane: usize) -> Vec<(u32, f64, f64, f64)> {
@@ -118,13 +143,15 @@ impl Run<'_> {
             return;
         }
         let duration = until - self.state.time[lane];
+        let (mut lost, mut late) = (0.0, 0.0);
         let rates = self.plan.flows.iter().map(|flow| flow.rate).enumerate();
-        let lost = rates.filter(|(_, rate)| !rate.is_nan());
-        let lost: f64 = lost.map(|(flow, _)| self.record.flows[flow].lost_now[lane]).sum();
-        let lost = if duration > 0.0 { lost } else { 0.0 };
+        for (flow, rate) in rates.filter(|(_, rate)| duration > 0.0 && !rate.is_nan()) {
+            lost += self.record.flows[flow].lost_now[lane];
+            late += rate * self.charged_late(flow, lane) * duration;
+        }
         let traced = self.traced.as_mut().expect("just looked at");
         if let Some(step) = traced.trace.steps.last_mut() {
-            (step.until, step.lost) = (until, lost);
+            (step.until, step.lost, step.late) = (until, lost, late);
         }
     }
 }

@@ -1,0 +1,203 @@
+//! Reasons why requests wait in vain: full queues, busy threads, limits on calls, late answers, lost caches.
+
+use crate::compile::plan::{Call, NONE};
+use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
+use crate::engine::fluid::propagation::delays::EDGE;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{LANES, Lanes, has, mask};
+use crate::engine::outcome::{WaitCause, WaitReason};
+
+/// A reason, and the lanes in which it holds.
+pub(crate) type ReasonLanes = (WaitReason, u8);
+
+/// Adds lanes to those of a reason.
+pub(crate) fn add_reason(reasons: &mut Vec<ReasonLanes>, reason: WaitReason, lanes: u8) {
+    if lanes == 0 {
+        return;
+    }
+    match reasons.iter_mut().find(|(known, _)| *known == reason) {
+        Some((_, known)) => *known |= lanes,
+        None => reasons.push((reason, lanes)),
+    }
+}
+
+impl Run<'_> {
+    /// Returns the reasons that hold at the present moment in these lanes: at services, and at all calls.
+    pub(crate) fn reasons_now(&mut self, lanes: u8) -> Vec<ReasonLanes> {
+        let mut found = Vec::new();
+        self.add_service_reasons(lanes, &mut found);
+        self.add_limit_reasons(lanes, &mut found);
+        for index in 0..self.plan.dependencies.len() {
+            let call = self.plan.dependencies[index].call;
+            if call != NONE {
+                let call = &self.plan.calls[call as usize];
+                self.add_call_reasons(index as u32, call, lanes, &mut found);
+            }
+        }
+        found
+    }
+
+    /// Adds those that hold at services.
+    pub(crate) fn add_service_reasons(&mut self, lanes: u8, found: &mut Vec<ReasonLanes>) {
+        if !self.plan.has_load {
+            return;
+        }
+        for index in 0..self.plan.services.len() {
+            let service = &self.plan.services[index];
+            if service.utilization <= 0.0 {
+                continue;
+            }
+            let lanes = lanes & !self.loads.exempt[index];
+            let at = |cause| WaitReason { cause, service: index as u32, dependency: NONE };
+            let refused = self.lanes_refusing(index, lanes);
+            let (full, flooded) = if service.queue > 0.0 && self.loads.is_timed {
+                (refused, 0)
+            } else {
+                (0, refused)
+            };
+            add_reason(found, at(WaitCause::QueueFull), full);
+            add_reason(found, at(WaitCause::Overload), flooded);
+            add_reason(found, at(WaitCause::QueueWait), self.lanes_waiting(index, lanes));
+            let busy = self.lanes_without_threads(index, lanes);
+            for lane in (0..LANES).filter(|lane| has(busy, *lane)) {
+                let dependency = self.holder_of_threads(index, lane);
+                let reason = WaitReason { dependency, ..at(WaitCause::Threads) };
+                add_reason(found, reason, 1 << lane);
+            }
+        }
+    }
+
+    /// Returns the lanes in which a service refuses a share of its requests that counts.
+    fn lanes_refusing(&self, index: usize, lanes: u8) -> u8 {
+        let least = self.plan.degraded - SLACK;
+        lanes & mask::<LANES>(|lane| self.state.overload[index][lane] >= least)
+    }
+
+    /// Returns the lanes in which requests wait longer at a service than its most impatient caller, or
+    /// where no caller gives up, than the most impatient customer.
+    fn lanes_waiting(&self, index: usize, lanes: u8) -> u8 {
+        let Some(waits) = self.state.waits.get(index) else { return 0 };
+        let patience = self.plan.services[index].timeouts[0];
+        let limit = if patience.is_finite() {
+            patience
+        } else {
+            self.plan.flows.iter().map(|flow| flow.patience).fold(f64::INFINITY, f64::min)
+        };
+        lanes & mask::<LANES>(|lane| waits[lane] > 0.0 && waits[lane] >= limit - EDGE)
+    }
+
+    /// Returns the lanes in which all threads of a service are busy, and more requests come than they serve.
+    fn lanes_without_threads(&self, index: usize, lanes: u8) -> u8 {
+        if !self.plan.services[index].concurrency.is_finite() {
+            return 0;
+        }
+        let (usable, capacity) = (&self.loads.usable[index], &self.loads.capacity[index]);
+        let comes = |lane: usize| self.loads.load[index][lane] * self.loads.arrives[index][lane];
+        lanes
+            & mask::<LANES>(|lane| {
+                usable[lane] < capacity[lane] - SLACK && comes(lane) > usable[lane] + SLACK
+            })
+    }
+
+    /// Returns the dependency for which most threads of a service wait in a lane; [`NONE`] where they
+    /// wait for none.
+    fn holder_of_threads(&mut self, index: usize, lane: usize) -> u32 {
+        let plan = self.plan;
+        let (mut longest, mut holder) = (0.0, NONE);
+        for node in plan.nodes_of(index as u32) {
+            for call in plan.calls_of(&plan.nodes[node as usize]) {
+                let held = self.thread_time_of(call, node as usize, lane);
+                if held > longest {
+                    (longest, holder) = (held, call.dependency);
+                }
+            }
+        }
+        holder
+    }
+
+    /// Returns for how many seconds a call holds a thread beyond the usual; what hangs outweighs all else.
+    fn thread_time_of(&mut self, call: &Call, caller: usize, lane: usize) -> f64 {
+        let mut longest: f64 = 0.0;
+        for cohort in 0..self.state.cohorts.len() {
+            if self.state.is_quiet(call, cohort) {
+                continue;
+            }
+            let called = self.state.call(call, caller, cohort, &mut NoObserver);
+            let hangs = called.shares.slow[lane] * f64::from(u32::MAX);
+            let held = if called.is_delayed { self.state.waiting.held[lane] } else { 0.0 };
+            longest = longest.max(hangs + held);
+        }
+        longest
+    }
+
+    /// Adds the limits on calls in progress that are reached.
+    pub(crate) fn add_limit_reasons(&self, lanes: u8, found: &mut Vec<ReasonLanes>) {
+        let least = self.plan.degraded - SLACK;
+        for (bulkhead, admitted) in self.plan.bulkheads.iter().zip(&self.state.admitted) {
+            let reason = WaitReason {
+                cause: WaitCause::CallLimit,
+                service: NONE,
+                dependency: bulkhead.dependency,
+            };
+            let reached = mask::<LANES>(|lane| 1.0 - admitted[lane] >= least);
+            add_reason(found, reason, reached & lanes);
+        }
+    }
+
+    /// Adds those that hold at a call.
+    pub(crate) fn add_call_reasons(
+        &self,
+        dependency: u32,
+        call: &Call,
+        lanes: u8,
+        found: &mut Vec<ReasonLanes>,
+    ) {
+        let at = |cause| WaitReason { cause, service: NONE, dependency };
+        let least = self.plan.degraded - SLACK;
+        if self.plan.has_delays && call.is_waited_for && call.timeout.is_finite() {
+            let late: Lanes = std::array::from_fn(|lane| self.late_share_of_call(call, lane));
+            add_reason(
+                found,
+                at(WaitCause::LateAnswers),
+                lanes & mask::<LANES>(|lane| late[lane] >= least),
+            );
+        }
+        let Some(cache) = call.cache() else { return };
+        let is_failing =
+            |node: u32, lane: usize| self.failing_share(node, lane) >= self.plan.failed - SLACK;
+        if cache.node != NONE {
+            let lost = mask::<LANES>(|lane| has(lanes, lane) && is_failing(cache.node, lane));
+            add_reason(found, at(WaitCause::CacheLost), lost);
+        }
+        if cache.ttl.is_finite() {
+            let node = self.plan.members[call.members.start as usize].node;
+            let expired = mask::<LANES>(|lane| {
+                has(lanes, lane) && is_failing(node, lane) && self.is_expired(call, node, lane)
+            });
+            add_reason(found, at(WaitCause::CacheExpired), expired);
+        }
+    }
+
+    /// Returns the share of the answers to a call that come after its timeout, of its member that is latest.
+    fn late_share_of_call(&self, call: &Call, lane: usize) -> f64 {
+        let late = |node: u32| {
+            let service = self.plan.nodes[node as usize].service;
+            let usual = self.plan.services[service as usize].latency;
+            self.over_cohorts(lane, |cohort| {
+                let cohort = &self.state.cohorts[cohort];
+                let answered = 1.0 - cohort.shares[node as usize].unanswered(lane);
+                answered * cohort.delays[node as usize][lane].is_beyond(usual, call.timeout)
+            })
+        };
+        self.plan.members_of(call).iter().map(|member| late(member.node)).fold(0.0, f64::max)
+    }
+
+    /// Returns whether no entry of a call's cache is left in a lane, for any of its users.
+    fn is_expired(&self, call: &Call, node: u32, lane: usize) -> bool {
+        let ttl = call.cache().map_or(f64::INFINITY, |cache| cache.ttl);
+        (0..self.state.cohorts.len()).any(|cohort| {
+            let shares = self.state.cohorts[cohort].shares[node as usize];
+            self.state.fresh_share(node, &shares, ttl, cohort)[lane] <= 0.0
+        })
+    }
+}

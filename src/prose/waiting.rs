@@ -1,0 +1,120 @@
+//! Sentences on what waits: orders that are late, and why requests wait in vain.
+
+use super::format;
+use super::simulation::{HIT, Wording};
+use crate::report::{UnitReport, WaitingReason, WaitingReport};
+
+/// How many flows are named that are late.
+const FLOWS: usize = 3;
+
+/// Returns the cell of a unit in the column of what is late: `35% (4,200)`, with the number of orders
+/// where it is known. Empty where nothing is late.
+pub(crate) fn late_cell(unit: &UnitReport) -> String {
+    unit.noticeable_late().map_or_else(String::new, |late| match late.count {
+        Some(count) => format!("{} ({})", format::percent(late.p), format::two_digits(count)),
+        None => format::percent(late.p),
+    })
+}
+
+/// Returns the head of that column; empty where every cell is.
+pub(crate) fn late_head(units: &[UnitReport]) -> &'static str {
+    if units.iter().any(|unit| unit.noticeable_late().is_some()) { "late" } else { "" }
+}
+
+/// Returns which flows answer late: `Late, but served: at worst 35% of place-order (4,200 orders).`
+pub(crate) fn late_flows(flows: &[UnitReport], wording: &Wording) -> Option<String> {
+    let named = |flow: &UnitReport| {
+        let late = flow.noticeable_late()?;
+        let share = format::percent(late.p);
+        let name = (wording.name)(&flow.name);
+        Some(match late.count.map(format::two_digits) {
+            Some(count) => {
+                let noun = if count == "1" { "order" } else { "orders" };
+                format!("{share} of {name} ({count} {noun})")
+            }
+            None => format!("{share} of {name}"),
+        })
+    };
+    let named: Vec<String> = flows.iter().filter_map(named).collect();
+    (!named.is_empty()).then(|| {
+        format!("Late, but served, at the worst moment: {}.", format::list(&named, "and", FLOWS))
+    })
+}
+
+/// Title of the section on reasons.
+pub(crate) const TITLE: &str = "Why requests wait, or are refused";
+/// How many reasons are named.
+const REASONS_MAX: usize = 8;
+
+/// Returns why requests wait in vain, most frequent first: `all 200 threads of web wait for fraud (88%)`.
+pub(crate) fn reasons(waiting: &[WaitingReport], wording: &Wording) -> Vec<String> {
+    let shown: Vec<&WaitingReport> = waiting.iter().filter(|reason| reason.p >= HIT).collect();
+    let named = shown.iter().take(REASONS_MAX);
+    let mut lines: Vec<String> = named
+        .map(|reason| {
+            let sentence = reason.sentence(&|name| (wording.name)(name));
+            format!("{sentence} ({})", format::percent(reason.p))
+        })
+        .collect();
+    if shown.len() > REASONS_MAX {
+        let more = format::plural(shown.len() - REASONS_MAX, "more reason");
+        lines.push(format!("and {more}"));
+    }
+    lines
+}
+
+/// Returns a reason in a few words, for a box of a picture: `queue full`, `threads wait for fraud 40%`.
+pub(crate) fn caption(reason: &WaitingReport) -> String {
+    let on = reason.dependency.as_deref().unwrap_or("others");
+    let what = match reason.reason {
+        WaitingReason::QueueFull => "queue full".to_owned(),
+        WaitingReason::QueueWait => "queue too long".to_owned(),
+        WaitingReason::Overload => "overloaded".to_owned(),
+        WaitingReason::Threads if reason.dependency.is_some() => format!("threads wait for {on}"),
+        WaitingReason::Threads => "threads busy".to_owned(),
+        WaitingReason::CallLimit => format!("call limit to {on}"),
+        WaitingReason::LateAnswers => format!("{on} too late"),
+        WaitingReason::CacheExpired => format!("cache of {on} expired"),
+        WaitingReason::CacheLost => format!("cache of {on} lost"),
+    };
+    // What holds in every trial needs no share.
+    if reason.p >= 0.995 { what } else { format!("{what} {}", format::percent(reason.p)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::LateReport;
+
+    fn flow(name: &str, late: impl Into<Option<LateReport>>) -> UnitReport {
+        UnitReport { name: name.to_owned(), late: late.into(), ..UnitReport::default() }
+    }
+
+    fn late(p: f64, count: Option<f64>) -> LateReport {
+        LateReport { p, count }
+    }
+
+    #[test]
+    fn late_orders_are_told_as_a_share_and_a_number() {
+        let wording = Wording { name: str::to_owned, arrow: "→" };
+        let flows = [
+            flow("order", late(0.35, Some(4213.0))),
+            flow("browse", late(0.02, None)),
+            flow("rewards", late(0.0, Some(0.0))),
+            flow("ship", None),
+        ];
+        let said = late_flows(&flows, &wording);
+        let wanted =
+            "Late, but served, at the worst moment: 35% of order (4,200 orders) and 2% of browse.";
+        assert_eq!(said.as_deref(), Some(wanted));
+        assert_eq!(late_cell(&flows[0]), "35% (4,200)");
+        assert_eq!((late_head(&flows), late_cell(&flows[2])), ("late", String::new()));
+        assert_eq!((late_head(&flows[2..]), late_flows(&flows[2..], &wording)), ("", None));
+    }
+
+    #[test]
+    fn a_short_peak_of_many_orders_is_late_all_the_same() {
+        let briefly = flow("order", late(0.0001, Some(900.0)));
+        assert_eq!(late_cell(&briefly), "0.01% (900)");
+    }
+}
