@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(code("paymnts"), Code::UnknownService);
         assert_eq!(code("cart/remove"), Code::UnknownEndpoint);
         assert_eq!(code("payments:fast"), Code::UnknownWord);
-        assert_eq!(code("zone-a:slow"), Code::Conflict);
+        assert_eq!(code("zone-a:corrupt"), Code::Conflict);
         assert_eq!(code(""), Code::UnknownService);
         assert_eq!(read(&["payments", "payments:slow"]).unwrap_err()[0].code, Code::DuplicateName);
         assert_eq!(read(&[]).unwrap_err()[0].code, Code::NoTargets);
