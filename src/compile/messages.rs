@@ -1,5 +1,7 @@
 //! Messages: calls that nobody waits for, to services that state how much they can take.
 
+use std::collections::BTreeMap;
+
 use super::plan::{Call, Consumer, NONE, Plan};
 
 /// Adds the consumers of a plan that knows its pools and its traffic, and what orders lead to there.
@@ -25,11 +27,11 @@ pub(super) fn add(plan: &mut Plan) {
 }
 
 fn add_consumers(plan: &mut Plan) {
+    let mut numbers = BTreeMap::new();
     for index in 0..plan.calls.len() {
         let Some(node) = consumer_node(plan, &plan.calls[index]) else { continue };
         let service = plan.nodes[node as usize].service;
-        let known = plan.consumers.iter().position(|consumer| consumer.node == node);
-        let number = known.unwrap_or_else(|| {
+        let number = *numbers.entry(node).or_insert_with(|| {
             plan.consumers.push(Consumer { node, service, holds: 0.0, levels: Vec::new() });
             plan.consumers.len() - 1
         });

@@ -1,6 +1,8 @@
 //! Outcomes that an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong
 //! to the `i`-th of them.
 
+use std::collections::BTreeMap;
+
 use super::tally::Protection;
 
 /// How many trials an outcome is about.
@@ -26,7 +28,7 @@ pub struct Outcome {
     /// For services to which something unusual happened.
     pub anomalies: Vec<Anomaly>,
     /// Why requests waited in vain, each with the trials in which it held at some moment.
-    pub reasons: Vec<(WaitReason, u64)>,
+    pub reasons: BTreeMap<WaitReason, u64>,
     /// The course of the trials, where there is time.
     pub course: Option<Box<Timeline>>,
 }

@@ -17,6 +17,8 @@ mod random_source;
 mod sampled_block;
 mod state_planes;
 
+use std::collections::BTreeMap;
+
 use block::BlockState;
 pub use block_counts::BlockCounts;
 use block_counts::{BlockSink, SinkObserver};
@@ -270,7 +272,7 @@ impl<'a> Boolean<'a> {
             flows: self.plan.flows.iter().map(|_| flow()).collect(),
             dependencies: Vec::new(),
             anomalies: Vec::new(),
-            reasons: Vec::new(),
+            reasons: BTreeMap::new(),
             course: None,
         }
     }

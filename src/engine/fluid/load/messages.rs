@@ -1,8 +1,9 @@
 //! Messages that wait in buffers until their consumer takes them.
 
+use crate::engine::fluid::load::queues::settled_lanes;
 use crate::engine::fluid::load::spread::Loads;
-use crate::engine::fluid::propagation::step_state::{SETTLED, StepState};
-use crate::engine::fluid::state::lanes::{Lanes, all, has, mask, same};
+use crate::engine::fluid::propagation::step_state::StepState;
+use crate::engine::fluid::state::lanes::{Lanes, all, mask, same};
 use crate::engine::simd::array;
 
 /// Levels are reached this much too early, since the times at which they are come from a division.
@@ -50,11 +51,8 @@ impl<const W: usize> StepState<'_, W> {
         for index in 0..self.plan.consumers.len() {
             let [comes, takes] = self.message_rates(loads, shares_of_users, index);
             let old = self.spilled[index];
-            let new: Lanes<W> = array(|lane| {
-                let spilled =
-                    if comes[lane] > takes[lane] { 1.0 - takes[lane] / comes[lane] } else { 0.0 };
-                let moves = has(moving, lane) && (spilled - old[lane]).abs() > SETTLED;
-                if moves { spilled } else { old[lane] }
+            let new = settled_lanes(moving, &old, |lane| {
+                if comes[lane] > takes[lane] { 1.0 - takes[lane] / comes[lane] } else { 0.0 }
             });
             if same(&old, &new) {
                 continue;

@@ -234,14 +234,12 @@ impl<const W: usize> StepState<'_, W> {
                 }
             }
             let old = self.admitted[number];
-            let new: Lanes<W> = array(|lane| {
-                let admitted = if in_progress[lane] <= bulkhead.limit {
+            let new = settled_lanes(moving, &old, |lane| {
+                if in_progress[lane] <= bulkhead.limit {
                     1.0
                 } else {
                     bulkhead.limit / in_progress[lane]
-                };
-                let moves = has(moving, lane) && (admitted - old[lane]).abs() > SETTLED;
-                if moves { admitted } else { old[lane] }
+                }
             });
             if same(&old, &new) {
                 continue;
@@ -254,4 +252,16 @@ impl<const W: usize> StepState<'_, W> {
         }
         moved
     }
+}
+
+/// Returns new shares in the lanes that move, unless they have settled at the old ones.
+pub(super) fn settled_lanes<const W: usize>(
+    moving: u8,
+    old: &Lanes<W>,
+    share: impl Fn(usize) -> f64,
+) -> Lanes<W> {
+    array(|lane| {
+        let new = share(lane);
+        if has(moving, lane) && (new - old[lane]).abs() > SETTLED { new } else { old[lane] }
+    })
 }

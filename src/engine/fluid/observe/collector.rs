@@ -1,5 +1,7 @@
 //! Puts the records of eight times eight trials together into one outcome of 64.
 
+use std::collections::BTreeMap;
+
 use super::record::Record;
 use crate::compile::Plan;
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
@@ -40,7 +42,7 @@ impl<'a> Collector<'a> {
                 flows: plan.flows.iter().map(|_| flow()).collect(),
                 dependencies: Vec::new(),
                 anomalies: Vec::new(),
-                reasons: Vec::new(),
+                reasons: BTreeMap::new(),
                 course: plan.schedule.is_some().then(Box::default),
             },
             dependencies: vec![None; plan.dependencies.len()],
@@ -122,10 +124,8 @@ impl<'a> Collector<'a> {
     fn collect_reasons(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
         for (reason, seen) in &record.reasons {
             let seen = of_trials(seen & lanes, trials);
-            match self.outcome.reasons.iter_mut().find(|(known, _)| known == reason) {
-                _ if seen == 0 => {}
-                Some((_, known)) => *known |= seen,
-                None => self.outcome.reasons.push((*reason, seen)),
+            if seen != 0 {
+                *self.outcome.reasons.entry(*reason).or_default() |= seen;
             }
         }
     }

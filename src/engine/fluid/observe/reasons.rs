@@ -1,5 +1,7 @@
 //! Reasons why requests wait in vain: full queues, busy threads, limits on calls, late answers, lost caches.
 
+use std::collections::BTreeMap;
+
 use crate::compile::plan::{Call, NONE};
 use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
 use crate::engine::fluid::propagation::delays::EDGE;
@@ -7,24 +9,20 @@ use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, has, mask};
 use crate::engine::outcome::{WaitCause, WaitReason};
 
-/// A reason, and the lanes in which it holds.
-pub(crate) type ReasonLanes = (WaitReason, u8);
+/// Reasons, each with the lanes in which it holds.
+pub(crate) type ReasonLanes = BTreeMap<WaitReason, u8>;
 
 /// Adds lanes to those of a reason.
-pub(crate) fn add_reason(reasons: &mut Vec<ReasonLanes>, reason: WaitReason, lanes: u8) {
-    if lanes == 0 {
-        return;
-    }
-    match reasons.iter_mut().find(|(known, _)| *known == reason) {
-        Some((_, known)) => *known |= lanes,
-        None => reasons.push((reason, lanes)),
+fn add_reason(reasons: &mut ReasonLanes, reason: WaitReason, lanes: u8) {
+    if lanes != 0 {
+        *reasons.entry(reason).or_default() |= lanes;
     }
 }
 
 impl Run<'_> {
     /// Returns the reasons that hold at the present moment in these lanes: at services, and at all calls.
-    pub(crate) fn reasons_now(&mut self, lanes: u8) -> Vec<ReasonLanes> {
-        let mut found = Vec::new();
+    pub(crate) fn reasons_now(&mut self, lanes: u8) -> ReasonLanes {
+        let mut found = ReasonLanes::new();
         self.add_service_reasons(lanes, &mut found);
         self.add_limit_reasons(lanes, &mut found);
         for index in 0..self.plan.dependencies.len() {
@@ -38,7 +36,7 @@ impl Run<'_> {
     }
 
     /// Adds those that hold at services.
-    pub(crate) fn add_service_reasons(&mut self, lanes: u8, found: &mut Vec<ReasonLanes>) {
+    pub(crate) fn add_service_reasons(&mut self, lanes: u8, found: &mut ReasonLanes) {
         if !self.plan.has_load {
             return;
         }
@@ -59,10 +57,13 @@ impl Run<'_> {
             add_reason(found, at(WaitCause::Overload), flooded);
             add_reason(found, at(WaitCause::QueueWait), self.lanes_waiting(index, lanes));
             let busy = self.lanes_without_threads(index, lanes);
-            for lane in (0..LANES).filter(|lane| has(busy, *lane)) {
-                let dependency = self.holder_of_threads(index, lane);
-                let reason = WaitReason { dependency, ..at(WaitCause::Threads) };
-                add_reason(found, reason, 1 << lane);
+            if busy != 0 {
+                let holders = self.holders_of_threads(index);
+                for lane in (0..LANES).filter(|lane| has(busy, *lane)) {
+                    let dependency = holders[lane];
+                    let reason = WaitReason { dependency, ..at(WaitCause::Threads) };
+                    add_reason(found, reason, 1 << lane);
+                }
             }
         }
     }
@@ -99,39 +100,43 @@ impl Run<'_> {
             })
     }
 
-    /// Returns the dependency for which most threads of a service wait in a lane; [`NONE`] where they
-    /// wait for none.
-    fn holder_of_threads(&mut self, index: usize, lane: usize) -> u32 {
+    /// Returns, by lane, the dependency for which most threads of a service wait; [`NONE`] where they wait
+    /// for none.
+    fn holders_of_threads(&mut self, index: usize) -> [u32; LANES] {
         let plan = self.plan;
-        let (mut longest, mut holder) = (0.0, NONE);
+        let (mut longest, mut holders): (Lanes, _) = ([0.0; LANES], [NONE; LANES]);
         for node in plan.nodes_of(index as u32) {
             for call in plan.calls_of(&plan.nodes[node as usize]) {
-                let held = self.thread_time_of(call, node as usize, lane);
-                if held > longest {
-                    (longest, holder) = (held, call.dependency);
+                let held = self.thread_times_of(call, node as usize);
+                for lane in 0..LANES {
+                    if held[lane] > longest[lane] {
+                        (longest[lane], holders[lane]) = (held[lane], call.dependency);
+                    }
                 }
             }
         }
-        holder
+        holders
     }
 
     /// Returns for how many seconds a call holds a thread beyond the usual; what hangs outweighs all else.
-    fn thread_time_of(&mut self, call: &Call, caller: usize, lane: usize) -> f64 {
-        let mut longest: f64 = 0.0;
+    fn thread_times_of(&mut self, call: &Call, caller: usize) -> Lanes {
+        let mut longest: Lanes = [0.0; LANES];
         for cohort in 0..self.state.cohorts.len() {
             if self.state.is_quiet(call, cohort) {
                 continue;
             }
             let called = self.state.call(call, caller, cohort, &mut NoObserver);
-            let hangs = called.shares.slow[lane] * f64::from(u32::MAX);
-            let held = if called.is_delayed { self.state.waiting.held[lane] } else { 0.0 };
-            longest = longest.max(hangs + held);
+            for (lane, longest) in longest.iter_mut().enumerate() {
+                let hangs = called.shares.slow[lane] * f64::from(u32::MAX);
+                let held = if called.is_delayed { self.state.waiting.held[lane] } else { 0.0 };
+                *longest = longest.max(hangs + held);
+            }
         }
         longest
     }
 
     /// Adds the limits on calls in progress that are reached.
-    pub(crate) fn add_limit_reasons(&self, lanes: u8, found: &mut Vec<ReasonLanes>) {
+    pub(crate) fn add_limit_reasons(&self, lanes: u8, found: &mut ReasonLanes) {
         let least = self.plan.degraded - SLACK;
         for (bulkhead, admitted) in self.plan.bulkheads.iter().zip(&self.state.admitted) {
             let reason = WaitReason {
@@ -150,7 +155,7 @@ impl Run<'_> {
         dependency: u32,
         call: &Call,
         lanes: u8,
-        found: &mut Vec<ReasonLanes>,
+        found: &mut ReasonLanes,
     ) {
         let at = |cause| WaitReason { cause, service: NONE, dependency };
         let least = self.plan.degraded - SLACK;

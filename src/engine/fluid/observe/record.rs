@@ -20,7 +20,7 @@ pub(crate) struct Record {
     /// Those at which something came in.
     pub(crate) tried: Vec<u32>,
     /// Why requests waited in vain.
-    pub(crate) reasons: Vec<ReasonLanes>,
+    pub(crate) reasons: ReasonLanes,
     /// The units to which something came.
     touched: Vec<u32>,
     /// By service: the lanes of each kind of anomaly.
@@ -110,7 +110,7 @@ impl Record {
             flows: vec![NO_LOSS; plan.flows.len()],
             dependencies: vec![UNTRIED; plan.dependencies.len()],
             tried: Vec::new(),
-            reasons: Vec::new(),
+            reasons: ReasonLanes::new(),
             touched: Vec::new(),
             anomalies: vec![Anomalies::default(); plan.services.len()],
             impact: all(f64::INFINITY),
@@ -187,6 +187,13 @@ impl Run<'_> {
         // Flows stand behind all other units.
         let flow = unit.checked_sub(self.record.nodes.len() - self.plan.flows.len());
         let nodes = &self.record.nodes[unit];
+        // Messages make orders late at whose nodes nothing is unusual; all else that is late is not quiet.
+        let is_quiet =
+            |node: u32| self.state.cohorts.iter().all(|cohort| cohort.quiet[node as usize]);
+        let has_messages = flow.is_some_and(|flow| !self.plan.flows[flow].messages.is_empty());
+        if !has_messages && nodes.iter().all(|node| is_quiet(*node)) {
+            return all(0.0);
+        }
         let worst = |lane: usize| {
             nodes.iter().map(|node| self.late_share(*node, flow, lane)).fold(0.0, f64::max)
         };
@@ -244,7 +251,7 @@ impl Run<'_> {
 
     /// Records the failure that arrived and that propagated, at every dependency whose caller was
     /// computed anew.
-    fn observe_dependencies(&mut self, lanes: u8, reasons: &mut Vec<ReasonLanes>) {
+    fn observe_dependencies(&mut self, lanes: u8, reasons: &mut ReasonLanes) {
         if self.plan.schedule.is_none() || self.state.cohorts.len() > 1 {
             // Only the last moment counts, and lanes may come to it one after the other; and how many
             // users are in each cohort changes what comes in where nothing else does.

@@ -89,10 +89,8 @@ impl Run<'_> {
 
     /// Notes for which reasons requests begin, and cease, to wait in vain.
     fn trace_reasons(&mut self, traced: &mut TracedLane, events: &mut Vec<Event>) {
-        let mut now: Vec<WaitReason> =
-            self.reasons_now(1 << traced.lane).into_iter().map(|(reason, _)| reason).collect();
-        // The order in which calls are evaluated says nothing to readers.
-        now.sort_unstable();
+        // In the order of the reasons: that in which calls are evaluated says nothing to readers.
+        let now: Vec<WaitReason> = self.reasons_now(1 << traced.lane).into_keys().collect();
         let begun = now.iter().filter(|reason| !traced.reasons.contains(reason));
         events.extend(begun.map(|reason| Event::WaitBegins(*reason)));
         let ended = traced.reasons.iter().filter(|reason| !now.contains(reason));

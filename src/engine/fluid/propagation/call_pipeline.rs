@@ -1,6 +1,6 @@
 //! Computes the contribution of one call to its caller: the steps of the pipeline, in their order.
 
-use crate::compile::plan::{Call, Fallback, NONE};
+use crate::compile::plan::{Cache, Call, Fallback, NONE};
 use crate::engine::fluid::load::messages::LEVEL_SLACK;
 use crate::engine::fluid::propagation::delays::{Attempts, Bounds, CallDelay, Delay, List, Piece};
 use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes, refills};
@@ -282,26 +282,7 @@ impl<const W: usize> StepState<'_, W> {
         if let Some(cache) = call.cache() {
             let fresh = self.fresh_share(node, &raw, cache.ttl, cohort);
             let warm = self.refill(call, member, cohort, made.as_ref(), &shares);
-            let served =
-                (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
-            for lane in 0..W {
-                let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
-                let answers = cache.hit_ratio * working * fresh[lane] * warm[lane];
-                let rest = 1.0 - answers;
-                shares.slow[lane] *= rest;
-                shares.down[lane] *= rest;
-                if cache.keeps_out_corrupt() {
-                    shares.corrupt[lane] *= rest;
-                }
-                // At a hit ratio of 100% no traffic is normal, so there is nothing to relate to.
-                if cache.hit_ratio < 1.0 {
-                    factor[lane] *= rest / (1.0 - cache.hit_ratio);
-                }
-                if self.waiting.is_delayed {
-                    self.waiting.call[lane].answered.scale(rest);
-                    self.waiting.call[lane].failed.scale(rest);
-                }
-            }
+            self.answer_from_cache(cache, cohort, [&fresh, &warm], &mut shares, &mut factor);
             steps.after(Protection::Cache, &shares);
         }
         if self.plan.has_load {
@@ -315,6 +296,37 @@ impl<const W: usize> StepState<'_, W> {
             *known = choose_lanes(self.active, &factor, known);
         }
         shares
+    }
+
+    /// Applies step 4: takes away what a cache answers, of which a share is fresh, and warm again.
+    #[inline(always)]
+    pub(crate) fn answer_from_cache(
+        &mut self,
+        cache: &Cache,
+        cohort: usize,
+        [fresh, warm]: [&Lanes<W>; 2],
+        shares: &mut Shares<W>,
+        factor: &mut Lanes<W>,
+    ) {
+        let served = (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
+        for lane in 0..W {
+            let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
+            let answers = cache.hit_ratio * working * fresh[lane] * warm[lane];
+            let rest = 1.0 - answers;
+            shares.slow[lane] *= rest;
+            shares.down[lane] *= rest;
+            if cache.keeps_out_corrupt() {
+                shares.corrupt[lane] *= rest;
+            }
+            // At a hit ratio of 100% no traffic is normal, so there is nothing to relate to.
+            if cache.hit_ratio < 1.0 {
+                factor[lane] *= rest / (1.0 - cache.hit_ratio);
+            }
+            if self.waiting.is_delayed {
+                self.waiting.call[lane].answered.scale(rest);
+                self.waiting.call[lane].failed.scale(rest);
+            }
+        }
     }
 
     /// Evaluates a call that sends messages to a consumer: nothing is felt before the buffer is full,

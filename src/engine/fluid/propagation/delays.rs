@@ -7,9 +7,10 @@
 use crate::compile::plan::Lognormal;
 
 /// How many limits part the pieces of a node's delay: those of its callers, and two below the shortest.
-const BOUNDS: usize = CALLERS_LIMITS + 2;
+const BOUNDS: usize = BELOW_SHORTEST + CALLERS_LIMITS;
+const BELOW_SHORTEST: usize = 2;
 /// How many limits of callers are told apart.
-pub(crate) const CALLERS_LIMITS: usize = 4;
+const CALLERS_LIMITS: usize = 4;
 /// How many pieces a delay has at the most.
 const PIECES: usize = BOUNDS + 1;
 /// Shares below this are none.
@@ -102,11 +103,11 @@ impl Bounds {
         (limits[0], limits[1]) = (shortest / 4.0, shortest / 2.0);
         let known = callers_limits.len();
         let kept = known.min(CALLERS_LIMITS);
-        for (place, limit) in limits[2..].iter_mut().enumerate().take(kept) {
+        for (place, limit) in limits[BELOW_SHORTEST..].iter_mut().enumerate().take(kept) {
             let at = if kept < known { place * (known - 1) / (kept - 1) } else { place };
             *limit = callers_limits[at];
         }
-        let cap = if all_give_up { limits[kept + 1] } else { f64::INFINITY };
+        let cap = if all_give_up { callers_limits[known - 1] } else { f64::INFINITY };
         Self { limits, cap, usual }
     }
 

@@ -1,6 +1,6 @@
 //! Members of an `any_of` of which each call goes to one: to the same for all, or to one at random.
 
-use crate::compile::plan::{Call, NONE};
+use crate::compile::plan::Call;
 use crate::engine::fluid::propagation::call_pipeline::{
     Attempt, CallObserver, SLACK, retry, scale,
 };
@@ -157,24 +157,7 @@ impl<const W: usize> StepState<'_, W> {
         }
         if let Some(cache) = call.cache() {
             let warm = self.refill(call, call.members.start, cohort, Some(&made), &shares);
-            let served =
-                (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
-            for lane in 0..W {
-                let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
-                let rest = 1.0 - cache.hit_ratio * working * fresh[lane] * warm[lane];
-                shares.slow[lane] *= rest;
-                shares.down[lane] *= rest;
-                if cache.keeps_out_corrupt() {
-                    shares.corrupt[lane] *= rest;
-                }
-                if cache.hit_ratio < 1.0 {
-                    factor[lane] *= rest / (1.0 - cache.hit_ratio);
-                }
-                if self.waiting.is_delayed {
-                    self.waiting.call[lane].answered.scale(rest);
-                    self.waiting.call[lane].failed.scale(rest);
-                }
-            }
+            self.answer_from_cache(cache, cohort, [&fresh, &warm], &mut shares, &mut factor);
         }
         steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load {
