@@ -56,6 +56,9 @@ const STRATEGIES: &[(&str, Strategy)] = &[
     ("cells", Strategy::Cells),
 ];
 
+/// The keys that belong to no strategy: all others are parameters of some.
+const OF_ALL_ROLLOUTS: [&str; 3] = ["routing", "stages", "strategy"];
+
 /// The keys that say more about a strategy.
 fn strategy_keys(strategy: Strategy) -> &'static [&'static str] {
     match strategy {
@@ -110,19 +113,10 @@ pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
 }
 
 fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
-    let all = [
-        "first",
-        "steps",
-        "count",
-        "bake",
-        "catch_probability",
-        "max_unavailable",
-        "max_surge",
-        "step",
-    ];
+    let parameters = ROLLOUT.keys.iter().filter(|key| !OF_ALL_ROLLOUTS.contains(key));
     // A parameter of another strategy would otherwise be ignored without a word.
-    for key in all {
-        if !allowed.contains(&key) {
+    for key in parameters {
+        if !allowed.contains(key) {
             mapping.refuse_key(key, format!("`{key}` {why}"), "remove it");
         }
     }
