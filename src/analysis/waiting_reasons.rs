@@ -5,6 +5,7 @@ use crate::engine::outcome::{WaitCause, WaitReason};
 use crate::model::Topology;
 use crate::model::topology::{Caller, Dependency, Queue, Service, ServiceId};
 use crate::model::units::Seconds;
+use crate::prose;
 use crate::report::{WaitingReason, WaitingReport};
 
 /// Names of what reasons refer to by number.
@@ -40,7 +41,7 @@ impl<'a> ReasonNames<'a> {
             p: share,
             text: String::new(),
         };
-        report.text = report.sentence(&str::to_owned);
+        report.text = prose::waiting::sentence(&report, str::to_owned);
         report
     }
 }

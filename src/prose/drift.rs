@@ -4,13 +4,24 @@ use super::format;
 use crate::report::drift::{DriftCode, DriftEntry, DriftReport};
 
 /// The groups in the order in which they are shown, each with its title.
-pub(crate) const GROUPS: [(DriftCode, &str); 5] = [
+const GROUPS: [(DriftCode, &str); 5] = [
     (DriftCode::ServiceNotInTopology, "Services that the topology does not have"),
     (DriftCode::ServiceNotInSources, "Services that the sources do not have"),
     (DriftCode::DependencyNotInTopology, "Dependencies that the topology does not have"),
     (DriftCode::DependencyNotInSources, "Dependencies that the sources do not have"),
     (DriftCode::Moved, "Figures that have moved"),
 ];
+
+/// Returns the differences by group, each group with its title, without those that are empty.
+pub(crate) fn entries_by_group(
+    report: &DriftReport,
+) -> impl Iterator<Item = (&'static str, Vec<&DriftEntry>)> {
+    let groups = GROUPS.into_iter().map(|(code, title)| {
+        let entries = report.differences.iter().filter(|entry| entry.code == code);
+        (title, entries.collect::<Vec<_>>())
+    });
+    groups.filter(|(_, entries)| !entries.is_empty())
+}
 
 /// Returns the sentence that says whether they differ.
 pub(crate) fn drift_headline(report: &DriftReport) -> String {

@@ -5,7 +5,7 @@ use super::terms;
 use super::waiting;
 use crate::report::{Decision, Metric, RoutingMode, RuleOutcome, UnknownKind};
 use crate::report::{
-    DependencyReport, Failures, Interval, Quantiles, Report, TargetReport, TimelineReport,
+    DependencyReport, Failures, Interval, Quantiles, Report, Spread, TargetReport, TimelineReport,
     TrialTrace, UnitReport, Unknown, Verdict,
 };
 use crate::sort::Arrange as _;
@@ -610,6 +610,32 @@ pub(crate) fn detection_shares(course: &TimelineReport) -> Option<String> {
         })
         .collect();
     (!shown.is_empty()).then(|| shown.join(", "))
+}
+
+/// A time or a share of the course, what it is called, and how it is written.
+pub(crate) type CourseSpread = (&'static str, Option<Spread>, fn(f64) -> String);
+
+/// Returns the items of a list that tell the course of a rollout: spreads, who noticed, the rollout itself,
+/// and the rollouts that stand for others. A mean of times says little, since a few rollouts last very long.
+pub(crate) fn course_items(
+    report: &Report,
+    spreads: &[CourseSpread],
+    wording: &Wording,
+) -> Vec<String> {
+    let course = &report.timeline;
+    let spreads = spreads.iter().filter_map(|(what, spread, show)| {
+        let spread = (*spread)?;
+        let (half, most) = (show(spread.p50), show(spread.p95));
+        Some(format!("{what}: {half} in half of the simulations, {most} in 19 of 20"))
+    });
+    let noticed = detection_shares(course).map(|by| format!("noticed by {by}"));
+    let rollout = rollout_text(course, wording).map(|rollout| format!("rollout {rollout}"));
+    let examples = report.example_trials.iter().map(|example| {
+        let label = example.label.as_str().replace(' ', "-");
+        let sentence = trial_sentence(example, wording);
+        format!("a {label} rollout (trial {}): {sentence}", example.trial)
+    });
+    spreads.chain(noticed).chain(rollout).chain(examples).collect()
 }
 
 /// The rollout as it was simulated: `canary: 1% for 10 min → 25% for 20 min → 100%`.

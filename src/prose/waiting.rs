@@ -52,7 +52,7 @@ pub(crate) fn reasons(waiting: &[WaitingReport], wording: &Wording) -> Vec<Strin
     let named = shown.iter().take(REASONS_MAX);
     let mut lines: Vec<String> = named
         .map(|reason| {
-            let sentence = reason.sentence(&|name| (wording.name)(name));
+            let sentence = sentence(reason, wording.name);
             format!("{sentence} ({})", format::percent(reason.p))
         })
         .collect();
@@ -61,6 +61,59 @@ pub(crate) fn reasons(waiting: &[WaitingReport], wording: &Wording) -> Vec<Strin
         lines.push(format!("and {more}"));
     }
     lines
+}
+
+/// Returns a reason in a sentence without its end: what stands still, and for what it waits.
+pub(crate) fn sentence(reason: &WaitingReport, name: fn(&str) -> String) -> String {
+    let WaitingReport { size, limit_s, .. } = reason;
+    let service = name(&reason.service);
+    let dependency = reason.dependency.as_deref().map_or_else(String::new, name);
+    let all = size.map_or_else(|| "all".to_owned(), |size| format!("all {size}"));
+    let limit = |what: &str| {
+        limit_s.map_or_else(String::new, |limit| format!(" ({what}{})", seconds_text(limit)))
+    };
+    match reason.reason {
+        WaitingReason::QueueFull => {
+            format!("the queue of {service} is full{}, so it refuses requests", limit(""))
+        }
+        WaitingReason::QueueWait => {
+            format!("requests wait in the queue of {service} for longer than its callers do")
+        }
+        WaitingReason::Overload => {
+            format!("{service} gets more load than it can serve, so it refuses requests")
+        }
+        WaitingReason::Threads if reason.dependency.is_some() => {
+            format!("{all} threads of {service} wait for {dependency}")
+        }
+        WaitingReason::Threads => format!("{all} threads of {service} are busy"),
+        WaitingReason::CallLimit => {
+            format!(
+                "{service} has {all} of its calls to {dependency} in progress, so it makes no more"
+            )
+        }
+        WaitingReason::LateAnswers => {
+            format!("answers of {dependency} come after the timeout of {service}{}", limit(""))
+        }
+        WaitingReason::CacheExpired => {
+            format!(
+                "the answers of {dependency} that {service} keeps have expired{}",
+                limit("after ")
+            )
+        }
+        WaitingReason::CacheLost => {
+            format!("{service} has lost its cache of {dependency}, so every request is a call")
+        }
+    }
+}
+
+/// Returns a limit as files state it: `2 s`, `500 ms`, `10 min`.
+fn seconds_text(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 1.0 => format!("{} ms", (seconds * 1e6).round() / 1e3),
+        seconds if seconds < 120.0 => format!("{} s", (seconds * 1e3).round() / 1e3),
+        seconds if seconds < 7200.0 => format!("{} min", (seconds / 0.6).round() / 100.0),
+        seconds => format!("{} h", (seconds / 36.0).round() / 100.0),
+    }
 }
 
 /// Returns a reason in a few words, for a box of a picture: `queue full`, `threads wait for fraud 40%`.

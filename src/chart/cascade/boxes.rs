@@ -214,9 +214,12 @@ pub(super) fn box_hint(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
             format::duration(first.p90)
         ));
     }
-    lines.extend(drawn.waiting.iter().map(|reason| {
-        format!("{} ({})", reason.sentence(&str::to_owned), format::percent(reason.p))
-    }));
+    lines.extend(
+        drawn
+            .waiting
+            .iter()
+            .map(|reason| format!("{} ({})", reason.text, format::percent(reason.p))),
+    );
     lines.extend(drawn.team.as_ref().map(|team| format!("team {team}")));
     if !drawn.zones.is_empty() {
         lines.push(format!("in {}", drawn.zones.join(", ")));

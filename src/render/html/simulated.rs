@@ -280,29 +280,12 @@ fn when_section(
     let course = &report.timeline;
     let drawn = chart::draw_timeline(report, focus, TimelineLanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| html_figure(&svg));
-    let mut items = Vec::new();
-    // Half and 19 of 20: a mean of times says little, since a few rollouts last very long.
-    let mut add = |what: &str, spread: Option<Spread>| {
-        items.extend(spread.map(|spread| {
-            let (half, most) = (format::duration(spread.p50), format::duration(spread.p95));
-            format!("{what}: {half} in half of the simulations, {most} in 19 of 20")
-        }));
-    };
-    add("first loss after", course.impact_s);
-    add("noticed after", course.detected_s);
-    add("over after", course.resolved_s);
-    items.extend(simulation::detection_shares(course).map(|by| format!("noticed by {by}")));
-    items.extend(
-        simulation::rollout_text(course, &WORDING).map(|rollout| format!("rollout {rollout}")),
-    );
-    items.extend(report.example_trials.iter().map(|example_trial| {
-        let label = example_trial.label.as_str().replace(' ', "-");
-        format!(
-            "a {label} rollout (trial {}): {}",
-            example_trial.trial,
-            simulation::trial_sentence(example_trial, &WORDING)
-        )
-    }));
+    let spreads: [simulation::CourseSpread; 3] = [
+        ("first loss after", course.impact_s, format::duration),
+        ("noticed after", course.detected_s, format::duration),
+        ("over after", course.resolved_s, format::duration),
+    ];
+    let items = simulation::course_items(report, &spreads, &WORDING);
     body.push_str(&html_list(&items));
     body
 }

@@ -266,32 +266,13 @@ fn unit_cells(report: &Report, unit: &UnitReport) -> Vec<String> {
 
 fn course_section(report: &Report) -> Option<String> {
     let course = &report.timeline;
-    let mut items = Vec::new();
-    let mut add = |what: &str, spread: Option<crate::report::Spread>, show: fn(f64) -> String| {
-        items.extend(spread.map(|spread| {
-            format!(
-                "{what}: {} in half of the simulations, {} in 19 of 20",
-                show(spread.p50),
-                show(spread.p95)
-            )
-        }));
-    };
-    add("first loss after", course.impact_s, format::duration);
-    add("noticed after", course.detected_s, format::duration);
-    add("over after", course.resolved_s, format::duration);
-    add("rolled out by the time it is noticed", course.exposure_at_detection, format::percent);
-    items.extend(simulation::detection_shares(course).map(|by| format!("noticed by {by}")));
-    items.extend(
-        simulation::rollout_text(course, &WORDING).map(|rollout| format!("rollout {rollout}")),
-    );
-    items.extend(report.example_trials.iter().map(|example_trial| {
-        let label = example_trial.label.as_str().replace(' ', "-");
-        format!(
-            "a {label} rollout (trial {}): {}",
-            example_trial.trial,
-            simulation::trial_sentence(example_trial, &SENTENCES)
-        )
-    }));
+    let spreads: [simulation::CourseSpread; 4] = [
+        ("first loss after", course.impact_s, format::duration),
+        ("noticed after", course.detected_s, format::duration),
+        ("over after", course.resolved_s, format::duration),
+        ("rolled out by the time it is noticed", course.exposure_at_detection, format::percent),
+    ];
+    let mut items = simulation::course_items(report, &spreads, &SENTENCES);
     let worth = simulation::losses_in_words(report, &WORDING);
     // In a list the sentence stands alone and must say what is worth so much.
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
