@@ -277,8 +277,6 @@ fn stories_of_cold_caches_thinking_customers_and_hanging_zones_agree() {
         let mut scenario = scenario(seed, &small(Features::time()));
         let mut dice = Dice::new(seed);
         let Scenario { topology, change } = &mut scenario;
-        // What waits makes large differences of small ones in time.
-        topology.services.iter_mut().for_each(|service| service.queue = Some(Queue::Refuses));
         let of_services = topology.services.iter_mut().flat_map(|service| {
             let endpoints = service.endpoints.iter_mut().flat_map(|item| &mut item.dependencies);
             service.dependencies.iter_mut().chain(endpoints)
@@ -310,8 +308,6 @@ fn stories_of_members_that_calls_go_to_one_by_one_agree() {
         let mut scenario = scenario(seed, &small(Features::time()));
         let mut dice = Dice::new(seed);
         let topology = &mut scenario.topology;
-        // What waits makes large differences of small ones in time.
-        topology.services.iter_mut().for_each(|service| service.queue = Some(Queue::Refuses));
         let of_services =
             topology.services.iter_mut().flat_map(|service| &mut service.dependencies);
         for dependency in of_services.filter(|dependency| dependency.any_of) {
@@ -334,11 +330,6 @@ fn stories_of_members_that_calls_go_to_one_by_one_agree() {
 /// A story in which operators, automations, or both act.
 fn acting_scenario(seed: u64) -> Scenario {
     let mut scenario = scenario(seed, &small(Features::time()));
-    // Automations that act on a backlog turn small differences in time into large ones, which the grid of
-    // the oracle has: backlogs are compared where nobody acts.
-    for service in &mut scenario.topology.services {
-        service.queue = Some(Queue::Refuses);
-    }
     let mut dice = Dice::new(seed);
     if dice.chance(0.7) {
         add_actions(&mut scenario, &mut dice);

@@ -252,8 +252,12 @@ impl Waiting {
             let Some(used) = stated.utilization else { continue };
             let longest = Self::longest(graph, service, capacity[service]);
             let growth = used.get() * coming[service] - capacity[service];
-            let backlog = self.backlog[service] + growth * seconds;
-            self.backlog[service] = backlog.clamp(0.0, longest);
+            let backlog = (self.backlog[service] + growth * seconds).clamp(0.0, longest);
+            if capacity[service] > 0.0 && self.backlog[service] > 0.0 {
+                // What it comes to by and by is no jump.
+                self.wait[service] = (backlog / capacity[service]).min(LONGEST);
+            }
+            self.backlog[service] = backlog;
         }
     }
 

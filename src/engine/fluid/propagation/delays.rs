@@ -407,13 +407,19 @@ impl Delay {
         (late / kept).min(1.0)
     }
 
+    /// Returns in how many seconds the first part of it comes to another place between limits; infinite for
+    /// never.
+    pub(crate) fn crosses(&self) -> f64 {
+        self.crosses
+    }
+
     /// Returns in how many seconds the next piece crosses a limit, or comes a good deal nearer to it;
     /// infinite for never.
     ///
     /// Where answers differ in how long they take, the share that comes too late changes all the
     /// time. It is looked at again whenever another eighth of them crosses the limit.
     pub(crate) fn next_crossing(&self, usual: Lognormal, limit: f64) -> f64 {
-        let mut next = self.crosses;
+        let mut next = f64::INFINITY;
         if limit.is_infinite() {
             return next;
         }

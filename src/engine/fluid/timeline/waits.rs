@@ -252,12 +252,15 @@ impl Run<'_> {
                 }
                 let usual = plan.services[node.service as usize].latency;
                 let delay = &cohort.delays[index][lane];
+                // Also where no caller has a timeout: customers lose their patience.
+                next = next.min(delay.crosses());
                 for timeout in self.index_of_plan.timeouts_at(index) {
                     next = next.min(delay.next_crossing(usual, *timeout));
                 }
             }
             for flow in &plan.flows {
                 let delay = &cohort.delays[flow.node as usize][lane];
+                next = next.min(delay.crosses());
                 let usual: Lognormal = flow.latency;
                 next = next.min(delay.next_crossing(usual, flow.patience));
                 next = next.min(delay.next_crossing(usual, flow.promised));
