@@ -35,7 +35,7 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Beside figures that are asked for.
-    pub(super) const QUICK: Self = Self { reported: 5, screened: 32, measured: 128 };
+    pub(super) const QUICK: Self = Self { reported: 5, screened: 16, measured: 64 };
     /// Where unknowns are asked for.
     pub(super) const THOROUGH: Self = Self { reported: 20, screened: 128, measured: 512 };
 }

@@ -10,7 +10,7 @@ use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
 use blastwave::model::change::{Delay, Detection, Modes, TargetRef, Watches};
-use blastwave::model::topology::{CallKind, Caller, Dependency, MemberMode, Queue, ServiceId};
+use blastwave::model::topology::{CallKind, Caller, Dependency, MemberMode, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
 
 use crate::oracle;

@@ -32,7 +32,7 @@ use crate::sort::Arrange as _;
 const TRIALS: u64 = 64;
 /// The fewest trials that may be spent on all variants, however early the verdict was clear: too few to
 /// be felt.
-const SPENT_LEAST: u64 = 10 * TRIALS;
+const SPENT_LEAST: u64 = 8 * TRIALS;
 /// The halvings of a range in search of the turning point; those of the failure probability cost nothing.
 const HALVINGS: usize = 4;
 const HALVINGS_SCALED: usize = 12;

@@ -92,8 +92,9 @@ const ERROR: f64 = 0.05;
 /// The default of `--max-trials`.
 pub const MAX_TRIALS: u64 = 200_000;
 /// The most trials of the topology as assumed at the first checkpoint: only rules read them, most rules
-/// are decided at once, and overload everywhere makes them the most expensive of all.
-const ASSUMED_FIRST: u64 = 64;
+/// are decided at once, and overload everywhere makes them the most expensive of all: as many as are computed
+/// side by side.
+const ASSUMED_FIRST: u64 = 8;
 
 impl Default for Gate<'_> {
     fn default() -> Self {

@@ -47,7 +47,7 @@ impl<'a> Fluid<'a> {
     /// One trial, moment by moment.
     pub fn trace(&'a self, draws: Draws, trial: u64) -> Trace {
         let width = TRIALS as u64;
-        let sampled = self.sampled(draws, trial / width);
+        let sampled = self.sampled(draws, trial / width, 1 << (trial % width));
         let place = sampled.order().place((trial % width) as u8);
         let mut run = self.new_run();
         run.traced = Some(TracedLane::new(place % LANES));
@@ -65,7 +65,7 @@ impl<'a> Fluid<'a> {
         chunk: u64,
         valid: u64,
     ) -> Outcome {
-        let sampled = self.sampled(draws, chunk);
+        let sampled = self.sampled(draws, chunk, valid);
         let places = sampled.order().arranged(valid);
         let mut collector = Collector::new(self.plan, valid);
         let lanes = |group: u32| (places >> (group * LANES as u32)) as u8;
@@ -92,7 +92,7 @@ impl<'a> Fluid<'a> {
         Run::new(self.plan, &self.index_of_plan, self.ramp_steps)
     }
 
-    fn sampled(&self, draws: Draws, chunk: u64) -> SampledChunk {
-        SampledChunk::new(self.plan, draws, chunk, self.index_of_plan.corrupting_last)
+    fn sampled(&self, draws: Draws, chunk: u64, valid: u64) -> SampledChunk {
+        SampledChunk::new(self.plan, draws, (chunk, valid), self.index_of_plan.corrupting_last)
     }
 }

@@ -41,8 +41,14 @@ pub(crate) struct SampledChunk {
 }
 
 impl SampledChunk {
-    /// Draws 64 trials; `corrupting_last` puts those in which something answers wrongly side by side.
-    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, corrupting_last: bool) -> Self {
+    /// Draws the 64 trials of a chunk, of which those that are valid come first; `corrupting_last` puts those
+    /// in which something answers wrongly side by side.
+    pub(crate) fn new(
+        plan: &Plan,
+        draws: Draws,
+        (chunk, valid): (u64, u64),
+        corrupting_last: bool,
+    ) -> Self {
         let draws = draws.chunk(chunk);
         let target_of = |(number, item): (usize, &Target)| {
             // The trial of its own, or all that are drawn.
@@ -50,12 +56,7 @@ impl SampledChunk {
             target(&draws, item).map(|mask| mask & turn)
         };
         let targets: Vec<[u64; 4]> = plan.targets.iter().enumerate().map(target_of).collect();
-        let corrupt_lanes = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
-        let order = if corrupting_last {
-            TrialOrder::with_last(corrupt_lanes)
-        } else {
-            TrialOrder::plain()
-        };
+        let order = order_of_trials(plan, (&draws, valid), &targets, corrupting_last);
         let bernoulli = |key, probability| order.arranged(draws.bernoulli(key, probability));
         let down = |key, unavailability, during| {
             if during { u64::MAX } else { bernoulli(key, unavailability) }
@@ -118,6 +119,37 @@ impl SampledChunk {
     /// In which order the trials of the chunk are computed.
     pub(crate) fn order(&self) -> &TrialOrder {
         &self.order
+    }
+}
+
+/// Puts trials side by side that take about as many moments: that break in the same mode, and are noticed
+/// after about the same time.
+fn order_of_trials(
+    plan: &Plan,
+    (draws, valid): (&ChunkDraws, u64),
+    targets: &[[u64; 4]],
+    corrupting_last: bool,
+) -> TrialOrder {
+    let corrupt = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
+    let slow = targets.iter().fold(0, |all, [_, _, slow, _]| all | slow);
+    let is_in = |mask: u64, trial: usize| mask >> trial & 1 == 1;
+    match &plan.schedule {
+        Some(schedule) if plan.has_load => {
+            let (key, varies) = (Key::new("detection", ""), schedule.detection.delay.sigma > 0.0);
+            let noticed: [u64; 64] = array(|trial| {
+                // Positive numbers are in the order of their bits.
+                if varies { draws.uniform(key, trial as u32).to_bits() } else { 0 }
+            });
+            TrialOrder::by_cost(|trial| {
+                // Nobody asked for the others, so no group is computed for them.
+                let is_asked_for = is_in(valid, trial);
+                (!is_asked_for, is_in(corrupt, trial), is_in(slow, trial), noticed[trial])
+            })
+        }
+        _ if corrupting_last => {
+            TrialOrder::by_cost(|trial| (!is_in(valid, trial), is_in(corrupt, trial)))
+        }
+        _ => TrialOrder::plain(),
     }
 }
 
