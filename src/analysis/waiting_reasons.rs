@@ -90,6 +90,7 @@ impl From<WaitCause> for WaitingReason {
             WaitCause::LateAnswers => Self::LateAnswers,
             WaitCause::CacheExpired => Self::CacheExpired,
             WaitCause::CacheLost => Self::CacheLost,
+            WaitCause::CacheCold => Self::CacheCold,
         }
     }
 }

@@ -171,6 +171,8 @@ pub enum WaitCause {
     CallLimit,
     /// The service that holds the caller's cache fails.
     CacheLost,
+    /// The caller's cache was lost and fills again.
+    CacheCold,
     /// All entries of the caller's cache have expired.
     CacheExpired,
     /// The queue of a service is full.

@@ -26,6 +26,8 @@ word_enums! {
         Soft = "soft",
         /// A cache whose entries never expire.
         StaticCache = "static-cache",
+        /// A cache that is filled before it serves again.
+        WarmCache = "warm-cache",
         /// A limit on retries, as a share of calls.
         RetryBudget = "retry-budget",
         /// A limit on calls in progress.

@@ -1,5 +1,7 @@
 //! Sentences on what waits: orders that are late, and why requests wait in vain.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::format;
 use super::simulation::{HIT, Wording};
 use crate::report::{UnitReport, WaitingReason, WaitingReport};
@@ -46,21 +48,65 @@ pub(crate) const TITLE: &str = "Why requests wait, or are refused";
 /// How many reasons are named.
 const REASONS_MAX: usize = 8;
 
-/// Returns why requests wait in vain, most frequent first: `all 200 threads of web wait for fraud (88%)`.
+/// Part of the most frequent reason from which on a cause is named before its consequences.
+const TELLING: f64 = 0.1;
+
+/// Returns why requests wait in vain: `all 200 threads of web wait for fraud (88%)`. What brings about
+/// others comes first, then what is more frequent.
 pub(crate) fn reasons(waiting: &[WaitingReport], wording: &Wording) -> Vec<String> {
     let shown: Vec<&WaitingReport> = waiting.iter().filter(|reason| reason.p >= HIT).collect();
-    let named = shown.iter().take(REASONS_MAX);
+    let groups = causes_first(&shown);
+    let named = groups.iter().take(REASONS_MAX);
     let mut lines: Vec<String> = named
-        .map(|reason| {
-            let sentence = sentence(reason, wording.name);
-            format!("{sentence} ({})", format::percent(reason.p))
+        .map(|group| {
+            let sentence = sentence(group[0], wording.name);
+            let more = match group.len() - 1 {
+                0 => String::new(),
+                more => format!(", and of {}", format::plural(more, "more caller")),
+            };
+            format!("{sentence}{more} ({})", format::percent(group[0].p))
         })
         .collect();
-    if shown.len() > REASONS_MAX {
-        let more = format::plural(shown.len() - REASONS_MAX, "more reason");
+    if groups.len() > REASONS_MAX {
+        let more = format::plural(groups.len() - REASONS_MAX, "more reason");
         lines.push(format!("and {more}"));
     }
     lines
+}
+
+/// Groups late answers of one service to all its callers, and puts what others follow from first: queues,
+/// threads and caches, and answers that are late for no other late answer.
+fn causes_first<'a>(shown: &[&'a WaitingReport]) -> Vec<Vec<&'a WaitingReport>> {
+    let mut groups: Vec<Vec<&WaitingReport>> = Vec::new();
+    let mut group_of_late: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut late_callers: BTreeSet<&str> = BTreeSet::new();
+    for reason in shown {
+        let on =
+            reason.dependency.as_deref().filter(|_| reason.reason == WaitingReason::LateAnswers);
+        let Some(on) = on else {
+            groups.push(vec![reason]);
+            continue;
+        };
+        late_callers.insert(&reason.service);
+        let group = *group_of_late.entry(on).or_insert(groups.len());
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push(reason);
+    }
+    let most = shown.iter().map(|reason| reason.p).fold(0.0, f64::max);
+    let is_cause = |group: &[&WaitingReport]| {
+        let first = group[0];
+        let on = first.dependency.as_deref().unwrap_or_default();
+        // A member of several is not the service whose answers are late.
+        let follows = first.reason == WaitingReason::LateAnswers && late_callers.contains(on);
+        first.p >= TELLING * most && !follows
+    };
+    // Groups of one kind stay in the order of their shares.
+    groups.sort_by_key(|group| {
+        (!is_cause(group), is_cause(group) && group[0].reason == WaitingReason::LateAnswers)
+    });
+    groups
 }
 
 /// Returns a reason in a sentence without its end: what stands still, and for what it waits.
@@ -103,6 +149,9 @@ pub(crate) fn sentence(reason: &WaitingReport, name: fn(&str) -> String) -> Stri
         WaitingReason::CacheLost => {
             format!("{service} has lost its cache of {dependency}, so every request is a call")
         }
+        WaitingReason::CacheCold => {
+            format!("the cache of {dependency} in {service} is cold and fills again")
+        }
     }
 }
 
@@ -129,6 +178,7 @@ pub(crate) fn caption(reason: &WaitingReport) -> String {
         WaitingReason::LateAnswers => format!("{on} too late"),
         WaitingReason::CacheExpired => format!("cache of {on} expired"),
         WaitingReason::CacheLost => format!("cache of {on} lost"),
+        WaitingReason::CacheCold => format!("cache of {on} cold"),
     };
     // What holds in every trial needs no share.
     if reason.p >= 0.995 { what } else { format!("{what} {}", format::percent(reason.p)) }
@@ -163,6 +213,35 @@ mod tests {
         assert_eq!(late_cell(&flows[0]), "35% (4,200)");
         assert_eq!((late_head(&flows), late_cell(&flows[2])), ("late", String::new()));
         assert_eq!((late_head(&flows[2..]), late_flows(&flows[2..], &wording)), ("", None));
+    }
+
+    #[test]
+    fn causes_come_before_what_follows_from_them_and_callers_are_counted() {
+        let reason = |reason, service: &str, on: Option<&str>, p| WaitingReport {
+            reason,
+            service: service.to_owned(),
+            dependency: on.map(str::to_owned),
+            size: None,
+            limit_s: None,
+            p,
+            text: String::new(),
+        };
+        let waiting = [
+            reason(WaitingReason::LateAnswers, "web", Some("orders"), 0.5),
+            reason(WaitingReason::LateAnswers, "app", Some("orders"), 0.5),
+            reason(WaitingReason::LateAnswers, "orders", Some("db"), 0.4),
+            reason(WaitingReason::QueueWait, "db", None, 0.4),
+            reason(WaitingReason::Overload, "rare", None, 0.03),
+        ];
+        let wording = Wording { name: str::to_owned, arrow: "→" };
+        let lines = reasons(&waiting, &wording);
+        let expected = [
+            "requests wait in the queue of db for longer than its callers do (40%)",
+            "answers of db come after the timeout of orders (40%)",
+            "answers of orders come after the timeout of web, and of 1 more caller (50%)",
+            "rare gets more load than it can serve, so it refuses requests (3%)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

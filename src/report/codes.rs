@@ -366,6 +366,8 @@ word_enums! {
         CacheExpired = "cache-expired",
         /// The service that holds the caller's cache fails.
         CacheLost = "cache-lost",
+        /// The caller's cache was lost and fills again: what is missing is called for.
+        CacheCold = "cache-cold",
     }
 
     /// A file that advice edits.

@@ -279,3 +279,66 @@ fn a_patch_is_written_beside_the_report_and_applies() {
     assert!(added(&patch, "+").iter().all(|line| new.lines().any(|new| new == line)), "{new}");
     assert!(run(&["--format", "csv"]).starts_with("list,rank,kind,at,"));
 }
+
+/// A small shop whose change breaks by waiting, and the protection that helps.
+struct WaitingCase {
+    services: &'static str,
+    change: &'static str,
+    kind: AdviceKind,
+    at: &'static str,
+    written: &'static str,
+}
+
+#[test]
+fn what_fails_by_waiting_is_advised_against() {
+    let cases = [
+        WaitingCase {
+            services: "
+  web: { dependencies: [{ service: store, timeout: 1s, cache: { ttl: static, hit_ratio: 90%, service: cache, refill: 20m } }] }
+  store: { utilization: 60% }
+  cache: { kind: cache }",
+            change: "targets: [{ service: cache, modes: down }]\nactions: [{ at: 10m, action: fix }]\nhorizon: 3h\n",
+            kind: AdviceKind::WarmCache,
+            at: "web > store",
+            written: "refill: 0s",
+        },
+        WaitingCase {
+            services: "
+  web: { dependencies: [{ service: db, timeout: 1s, retries: 3 }] }
+  db: { utilization: 70%, queue: unbounded }",
+            change: "targets: [{ service: db, modes: down, severity: 60% }]\nactions: [{ at: 10m, action: fix }]\nhorizon: 3h\n",
+            kind: AdviceKind::RetryBudget,
+            at: "web > db",
+            written: "retry_budget: 10%",
+        },
+        WaitingCase {
+            services: "
+  web: { utilization: 40%, concurrency: 100, latency: { median: 50ms, p99: 200ms }, dependencies: [{ service: fraud, timeout: 10s, criticality: soft }] }
+  fraud:",
+            change: "targets: [{ service: fraud, modes: slow }]\nactions: [{ at: 30m, action: fix }]\nhorizon: 2h\n",
+            kind: AdviceKind::Bulkhead,
+            at: "web > fraud",
+            written: "max_in_flight: 25",
+        },
+    ];
+    for case in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = format!(
+            "version: 1\ntopology: shop\nservices:{}\nflows:\n  order: {{ steps: [web], rate: 100/s }}\n",
+            case.services
+        );
+        std::fs::write(folder.path().join("shop.yaml"), shop).unwrap();
+        let change = format!("version: 1\nchange: breaks\n{}", case.change);
+        std::fs::write(folder.path().join("breaks.yaml"), change).unwrap();
+        let output = program(folder.path())
+            .args(["advise", "shop.yaml", "--change", "breaks.yaml", "--trials", "64"])
+            .args(["--format", "json", "--quiet"])
+            .output()
+            .unwrap();
+        let report: AdviseReport =
+            serde_json::from_slice(&output.stdout).expect("it ends with a report");
+        let found = report.alone.iter().find(|item| item.kind == case.kind && item.at == case.at);
+        let found = found.unwrap_or_else(|| panic!("{:?}: {:#?}", case.kind, report.alone));
+        assert!(found.edits.iter().any(|edit| edit.yaml.contains(case.written)), "{found:#?}");
+    }
+}

@@ -139,7 +139,7 @@ actions: [{ at: 30m, action: fix }]
 horizon: 1h
 ";
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         services: "
   web: { dependencies: [{ service: db, timeout: 1s }] }
@@ -216,6 +216,20 @@ horizon: 1h
         reason: "cache-lost",
         sentence: "web has lost its cache of store, so every request is a call (100%)",
         caption: "cache of store lost",
+    },
+    Case {
+        services: "
+  web: { dependencies: [{ service: store, timeout: 1s, cache: { ttl: static, hit_ratio: 90%, service: db, refill: 10m } }] }
+  store: { utilization: 60% }
+  db:",
+        change: "
+targets: [{ service: db, modes: down }]
+actions: [{ at: 10m, action: fix }]
+horizon: 2h
+",
+        reason: "cache-cold",
+        sentence: "the cache of store in web is cold and fills again (100%)",
+        caption: "cache of store cold",
     },
 ];
 

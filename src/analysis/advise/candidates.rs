@@ -121,6 +121,10 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
         let what = format!("let {caller} keep the answers of {on} until there are new ones");
         add(AdviceKind::StaticCache, what, vec![ProtectionStep::StaticCache(at)]);
     }
+    if declared_dependency.cache.as_ref().is_some_and(|cache| cache.refill.is_some()) {
+        let what = format!("fill the cache of {on} in {caller} before it serves again");
+        add(AdviceKind::WarmCache, what, vec![ProtectionStep::WarmCache(at)]);
+    }
     if let Some(calls) = bulkhead_size(threads, declared_dependency) {
         let what = format!("let {caller} have at most {calls} calls to {on} in progress");
         add(AdviceKind::Bulkhead, what, vec![ProtectionStep::Bulkhead(at, calls)]);

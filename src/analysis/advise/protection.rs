@@ -42,6 +42,8 @@ pub(super) enum ProtectionStep {
     Retry(usize),
     Cache(usize),
     StaticCache(usize),
+    /// A cache that comes back full.
+    WarmCache(usize),
     RetryBudget(usize),
     /// At most so many calls in progress.
     Bulkhead(usize, u32),
@@ -96,6 +98,7 @@ impl ProtectionStep {
             Self::Retry(_) => AdviceKind::Retry,
             Self::Cache(_) => AdviceKind::Cache,
             Self::StaticCache(_) => AdviceKind::StaticCache,
+            Self::WarmCache(_) => AdviceKind::WarmCache,
             Self::RetryBudget(_) => AdviceKind::RetryBudget,
             Self::Bulkhead(..) => AdviceKind::Bulkhead,
             Self::BoundedQueue(..) => AdviceKind::BoundedQueue,
@@ -139,6 +142,11 @@ impl ProtectionStep {
             Self::StaticCache(at) => {
                 if let Some(cache) = &mut dependency_mut(topology, at).cache {
                     cache.ttl = None;
+                }
+            }
+            Self::WarmCache(at) => {
+                if let Some(cache) = &mut dependency_mut(topology, at).cache {
+                    cache.refill = None;
                 }
             }
             Self::RetryBudget(at) => {
@@ -271,6 +279,7 @@ impl ProtectionStep {
                 let hit_ratio = cache_hit_ratio(topology, at);
                 at_dependency(at, &format!("cache: {{ ttl: static, hit_ratio: {hit_ratio} }}"))
             }
+            Self::WarmCache(at) => at_dependency(at, "cache: { refill: 0s }"),
             Self::RetryBudget(at) => at_dependency(at, "retry_budget: 10%"),
             Self::Bulkhead(at, calls) => at_dependency(at, &format!("max_in_flight: {calls}")),
             Self::BoundedQueue(id, work) => of_topology(service(id), format!("queue: {work}")),

@@ -220,6 +220,10 @@ impl ProtectionStep {
                 let edits = edits.map(|(key, value)| set_key(path.clone(), key, value, None));
                 (File::Topology, edits.into())
             }
+            Self::WarmCache(at) => {
+                let path = [dependency_path(topology, at), vec![key_path("cache")]].concat();
+                (File::Topology, vec![set_key(path, "refill", "0s", None)])
+            }
             Self::RetryBudget(at) => at_dependency(at, &[("retry_budget", "10%")]),
             Self::Bulkhead(at, calls) => {
                 at_dependency(at, &[("max_in_flight", calls.to_string().as_str())])

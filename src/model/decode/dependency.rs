@@ -524,7 +524,9 @@ fn decode_cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
         );
     }
     let service = mapping.get("service").and_then(|field| names.resolve_service(&field));
-    let refill = mapping.get("refill").and_then(|field| field.positive_duration());
+    // 0 s says by hand what is the default: somebody fills it before it serves.
+    let refill = mapping.get("refill").and_then(|field| field.duration());
+    let refill = refill.filter(|refill| *refill > Seconds::ZERO);
     Some(Cache { ttl, hit_ratio, service, refill })
 }
 

@@ -134,7 +134,8 @@ pub(crate) fn story(
     if let (Some(last), Some(baseline)) = (with.last(), without.last()) {
         recorder.conclude(&story.conclude(last, baseline));
     }
-    recorder.finish()
+    let trial = recorder.finish();
+    Trial { restless: trial.restless || with.slides() || without.slides(), ..trial }
 }
 
 /// The times at which a story is computed, in order.

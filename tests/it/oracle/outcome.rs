@@ -33,7 +33,8 @@ pub(crate) struct Trial {
     pub(crate) metastable: BTreeSet<String>,
     /// Services whose overload did not settle at some moment, with the change or without it.
     pub(crate) unsettled: BTreeSet<String>,
-    /// Whether a cycle did not come to rest at some moment, with the change or without it.
+    /// Whether a cycle did not come to rest at some moment, or a backlog slid along a limit, with the change
+    /// or without it.
     pub(crate) restless: bool,
 }
 

@@ -39,7 +39,13 @@ pub(crate) struct Walk<'a> {
     at: f64,
     /// The shares of services that start anew.
     forgotten: Vec<(usize, f64)>,
+    /// By service: whether its backlog grows, and how often that has changed.
+    turns: Vec<(bool, u32)>,
 }
+
+/// So often a backlog turns that slides along a limit: it grows below, shrinks above, and no grid is fine
+/// enough to follow it.
+const SLIDES: u32 = 24;
 
 impl<'a> Walk<'a> {
     /// A walk that has not begun.
@@ -58,12 +64,18 @@ impl<'a> Walk<'a> {
             customers: Customers::new(graph),
             at: 0.0,
             forgotten: Vec::new(),
+            turns: vec![(false, 0); graph.topology.services.len()],
         }
     }
 
     /// The last moment computed.
     pub(crate) fn last(&self) -> Option<&Moment> {
         self.last.as_ref().map(|(_, moment)| moment)
+    }
+
+    /// Whether some backlog slides along a limit.
+    pub(crate) fn slides(&self) -> bool {
+        self.turns.iter().any(|(_, turns)| *turns >= SLIDES)
     }
 
     /// Forgets a share of what a service loses to overload.
@@ -122,6 +134,12 @@ impl<'a> Walk<'a> {
                     if is_down { 0.0 } else { moment.coming[service] }
                 })
                 .collect();
+            for (service, stated) in self.graph.topology.services.iter().enumerate() {
+                let Some(used) = stated.utilization else { continue };
+                let grows = used.get() * coming[service] > before.capacity[service];
+                let (grew, turns) = &mut self.turns[service];
+                *turns += u32::from(std::mem::replace(grew, grows) != grows);
+            }
             self.waiting.go_on(self.graph, now - self.at, &coming, &before.capacity);
             self.messages.go_on(self.graph, now - self.at, &moment.message_growth);
             self.refills.go_on(now - self.at, moment);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::compile::plan::{Call, NONE};
 use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
 use crate::engine::fluid::propagation::delays::EDGE;
+use crate::engine::fluid::propagation::step_state::refills;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, has, mask};
 use crate::engine::outcome::{WaitCause, WaitReason};
@@ -180,6 +181,7 @@ impl Run<'_> {
             let lost = mask::<LANES>(|lane| has(lanes, lane) && is_failing(cache.node, lane));
             add_reason(found, at(WaitCause::CacheLost), lost);
         }
+        add_reason(found, at(WaitCause::CacheCold), self.lanes_with_cold_cache(call, lanes));
         if cache.ttl.is_finite() {
             let node = self.plan.members[call.members.start as usize].node;
             let expired = mask::<LANES>(|lane| {
@@ -187,6 +189,22 @@ impl Run<'_> {
             });
             add_reason(found, at(WaitCause::CacheExpired), expired);
         }
+    }
+
+    /// Returns the lanes in which a share of the requests that counts is called for because the cache of a
+    /// call is not yet full again.
+    fn lanes_with_cold_cache(&self, call: &Call, lanes: u8) -> u8 {
+        let hit_ratio = call.cache().map_or(0.0, |cache| cache.hit_ratio);
+        let least = self.plan.degraded - SLACK;
+        mask::<LANES>(|lane| {
+            // While it is still lost there is another name for it.
+            let is_cold = |index: usize| {
+                let refill = &self.plan.refills[index];
+                let warm = refill.warm_share(self.state.refilled[index][lane]);
+                (1.0 - warm) * hit_ratio >= least && !self.is_cache_lost(refill, lane)
+            };
+            has(lanes, lane) && refills(call).any(is_cold)
+        })
     }
 
     /// Returns the share of the answers to a call that come after its timeout, of its member that is latest.

@@ -24,7 +24,7 @@ impl Run<'_> {
 
     /// Whether the service that holds a cache fails; of the caller itself, whether it does by its own
     /// health.
-    fn is_cache_lost(&self, refill: &Refill, lane: usize) -> bool {
+    pub(crate) fn is_cache_lost(&self, refill: &Refill, lane: usize) -> bool {
         let failed = self.plan.failed - SLACK;
         if refill.cache != NONE {
             return self.failing_share(refill.cache, lane) >= failed;
