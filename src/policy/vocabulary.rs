@@ -171,8 +171,8 @@ impl Field {
                 BudgetField::Mean | BudgetField::P50 | BudgetField::P95 | BudgetField::Used,
             )
             | Self::Money(MoneyField::Mean | MoneyField::P95)
-            | Self::Flow(FlowField::FailingShare)
-            | Self::Service(ServiceField::FailingShare)
+            | Self::Flow(FlowField::FailingShare | FlowField::LateShare)
+            | Self::Service(ServiceField::FailingShare | ServiceField::LateShare)
             | Self::Dependency(DependencyField::Exposed | DependencyField::Passed) => true,
             // Written out, so that a new field does not compile until someone has decided.
             Self::Failures(_)
@@ -399,6 +399,7 @@ records! {
         Baseline = "baseline": record(&FAILURES),
         Caused = "caused": record(&FAILURES),
         FailingShare = "failing_share": Type::Number,
+        LateShare = "late_share": Type::Number,
         FirstFailedS = "first_failed_s": record(&TIMES),
         FailedForS = "failed_for_s": record(&TIMES),
         Lost = "lost": record(&OUTAGE),
@@ -407,6 +408,7 @@ records! {
         Unfinished = "unfinished": record(&ESTIMATE),
         OrdersLost = "orders_lost": record(&LOSSES),
         WrongOrders = "wrong_orders": record(&LOSSES),
+        LateOrders = "late_orders": record(&LOSSES),
         MoneyLost = "money_lost": record(&MONEY),
         PerRollout = "per_rollout": record(&PER_ROLLOUT),
     } hints {
@@ -426,6 +428,7 @@ records! {
         Baseline = "baseline": record(&FAILURES),
         Caused = "caused": record(&FAILURES),
         FailingShare = "failing_share": Type::Number,
+        LateShare = "late_share": Type::Number,
         FirstFailedS = "first_failed_s": record(&TIMES),
         FailedForS = "failed_for_s": record(&TIMES),
         PerRollout = "per_rollout": record(&PER_ROLLOUT),

@@ -71,6 +71,33 @@ fn late_orders_stand_beside_those_that_fail_in_every_output() {
 }
 
 #[test]
+fn rules_may_ask_for_what_is_late() {
+    let rule = |name: &str, when: &str| {
+        format!("  - {{ name: {name}, when: '{when}', verdict: caution }}\n")
+    };
+    let policy = [
+        "version: 1\npolicy: late\nrules:\n".to_owned(),
+        rule("most are late", "flows.exists(f, f.late_share > 0.5)"),
+        rule("many are late", "flows.order.late_orders.mean > 100000.0"),
+        rule("more than all are late", "flows.order.late_orders.mean > 130000.0"),
+        rule("the catalog is late", "services.catalog.late_share > 0.5"),
+        rule("the web is in time", "services.web.late_share < 0.5"),
+    ];
+    let files = [("shop.yaml", SHOP), ("slower.yaml", SLOWER), ("late.yaml", &policy.concat())];
+    let folder = folder(&files);
+    let output = program(folder.path())
+        .args("check shop.yaml --change slower.yaml --policy late.yaml --quiet".split(' '))
+        .args(["--format", "json"])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rules = report["verdict"]["rules"].as_array().unwrap();
+    let fired = rules.iter().filter(|rule| rule["outcome"] == "fired");
+    let fired: Vec<&str> = fired.map(|rule| rule["name"].as_str().unwrap()).collect();
+    assert_eq!(fired, ["most are late", "many are late", "the catalog is late"], "{rules:#?}");
+}
+
+#[test]
 fn a_comparison_tells_how_much_is_late_on_each_side() {
     let faster = SHOP.replace("timeout: none", "timeout: 300ms, fallback: static");
     let folder = folder(&[

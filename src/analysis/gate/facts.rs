@@ -344,6 +344,7 @@ impl TrialFacts<'_> {
             FlowField::Budget => Value::Record(FactRecord::Budget(index)),
             FlowField::Unfinished => event_of(unit, TrialEvent::Unfinished, false),
             FlowField::FailingShare => self.failing_share(unit, error),
+            FlowField::LateShare => self.late_share(unit, error),
             FlowField::FirstFailedS => times_record(unit, MeasuredTime::FirstFailed),
             FlowField::FailedForS => times_record(unit, MeasuredTime::FailedFor),
             FlowField::OrdersLost => {
@@ -351,6 +352,9 @@ impl TrialFacts<'_> {
             }
             FlowField::WrongOrders => {
                 Value::Record(FactRecord::Losses { flow: Some(index), orders: Orders::Wrong })
+            }
+            FlowField::LateOrders => {
+                Value::Record(FactRecord::Losses { flow: Some(index), orders: Orders::Late })
             }
             FlowField::MoneyLost => Value::Record(FactRecord::Money(index)),
             FlowField::PerRollout => Value::Record(FactRecord::PerRollout(unit)),
@@ -380,6 +384,7 @@ impl TrialFacts<'_> {
             ServiceField::Baseline => failures_record(unit, Basis::Baseline),
             ServiceField::Caused => failures_record(unit, Basis::Caused),
             ServiceField::FailingShare => self.failing_share(unit, error),
+            ServiceField::LateShare => self.late_share(unit, error),
             ServiceField::FirstFailedS => times_record(unit, MeasuredTime::FirstFailed),
             ServiceField::FailedForS => times_record(unit, MeasuredTime::FailedFor),
             ServiceField::PerRollout => Value::Record(FactRecord::PerRollout(unit)),
@@ -389,6 +394,11 @@ impl TrialFacts<'_> {
     fn failing_share(&self, unit: Unit, error: f64) -> Value {
         let ends = self.share(self.unit_tally(unit).share, error);
         ends.named(format!("{}.failing_share", self.unit_path(unit)), unit, Metric::FailingShare)
+    }
+
+    fn late_share(&self, unit: Unit, error: f64) -> Value {
+        let ends = self.share(self.unit_tally(unit).late, error);
+        ends.named(format!("{}.late_share", self.unit_path(unit)), unit, Metric::Share)
     }
 
     fn probability(&self, unit: Unit, event: TrialEvent, per_rollout: bool, error: f64) -> Value {
@@ -627,6 +637,7 @@ impl TrialFacts<'_> {
         let sketch = match (flow, orders) {
             (None, _) => &self.tally.lost,
             (Some(flow), Orders::Wrong) => &self.tally.flows[flow].wrong,
+            (Some(flow), Orders::Late) => &self.tally.flows[flow].late,
             (Some(flow), Orders::Lost) => &self.tally.flows[flow].lost,
         };
         Ok(self.sketch_figure(sketch, field, error))
@@ -907,6 +918,7 @@ impl TrialFacts<'_> {
         let name = match orders {
             Orders::Lost => "orders_lost",
             Orders::Wrong => "wrong_orders",
+            Orders::Late => "late_orders",
         };
         format!("{}.{name}", self.path_of(flow))
     }

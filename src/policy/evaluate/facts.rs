@@ -134,4 +134,6 @@ pub enum Orders {
     Lost,
     /// Those that go wrong unnoticed.
     Wrong,
+    /// Served, but late because of the change.
+    Late,
 }
