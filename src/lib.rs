@@ -35,6 +35,8 @@
 mod word_enums;
 
 pub mod analysis;
+#[doc(hidden)]
+pub mod calibrate;
 pub mod cascade;
 pub mod chart;
 #[doc(hidden)]

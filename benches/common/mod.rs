@@ -94,6 +94,7 @@ pub fn service(number: u32) -> Service {
         team: None,
         tier: None,
         paths: Vec::new(),
+        resources: Vec::new(),
         availability: None,
         domains: Vec::new(),
         replicas: None,

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Failure;
 use super::commands::check::{CheckOutputArgs, GateArgs};
+use super::derived::PlanArgs;
 use super::diff::DiffArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit, FlowSpent};
@@ -42,11 +43,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Simulate a change and say whether to ship it
     #[command(
-        override_usage = "blastwave check TOPOLOGY (--change FILE... | --changed-files FILE | --git-range A..B | --break TARGET[:MODE]...) [--policy FILE] [LIMITS] [OPTIONS]",
+        override_usage = "blastwave check TOPOLOGY (--change FILE... | --changed-files FILE | --git-range A..B | --plan FILE | --manifests OLD NEW | --break TARGET[:MODE]...) [--policy FILE] [LIMITS] [OPTIONS]",
         after_help = CHECK_EXAMPLES,
         after_long_help = with_exit_statuses(CHECK_EXAMPLES)
     )]
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Simulate a change and report the numbers
     ///
     /// Without a change the steady state is simulated: how available each flow is.
@@ -86,6 +87,29 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::import::EXAMPLES)
     )]
     Import(super::commands::import::ImportArgs),
+    /// Make a change file from a plan, from manifests, a rollout or flags
+    ///
+    /// Each changed resource is matched with the services of a topology: by their `resources`, else by its
+    /// name. The comments of the file say why each line is there. What belongs to no service stands under
+    /// `unmatched`, and asks for caution: nobody knows what it breaks.
+    #[command(
+        override_usage = "blastwave change FORMAT FILE... --topology TOPOLOGY [-o FILE] [OPTIONS]",
+        after_help = super::commands::change::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::change::EXAMPLES)
+    )]
+    Change(super::commands::change::ChangeArgs),
+    /// Take figures of a topology from your own record of changes and incidents
+    ///
+    /// How often changes of each service fail, how fast that is noticed and taken back, how available services
+    /// are and for how long they are down: each with its 95% interval and the rows that stand behind it. What too
+    /// few rows say stays at its published default. With `-o`, the figures are written into the topology, and
+    /// all else in it stays as it is.
+    #[command(
+        override_usage = "blastwave calibrate TOPOLOGY --from FORMAT FILE... [-o FILE] [OPTIONS]",
+        after_help = super::commands::calibrate::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::calibrate::EXAMPLES)
+    )]
+    Calibrate(super::commands::calibrate::CalibrateArgs),
     /// Begin in a repository: topology, a first change, and the job that checks
     ///
     /// Imports what the repository holds, says what it found, and writes the files that a first check
@@ -218,6 +242,8 @@ pub(crate) struct CheckArgs {
     pub(crate) question: QuestionArgs,
     #[command(flatten)]
     pub(crate) diff: DiffArgs,
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]
@@ -604,6 +630,9 @@ Examples:
   What a pull request touches, by the `paths` of the services:
     blastwave check shop.yaml --git-range origin/main...HEAD --ignore-files 'docs/**'
     git diff --name-only -z --cached --no-renames | blastwave check shop.yaml --changed-files - -z
+  What a plan of Terraform, or new manifests, would break:
+    blastwave check shop.yaml --plan plan.json
+    blastwave check shop.yaml --manifests rendered/main rendered/branch
   Comment on a pull request, and put what was found beside the lines of its files:
     blastwave check shop.yaml --change v4.yaml --format markdown -o comment.md
     blastwave check shop.yaml --change v4.yaml --format github

@@ -22,7 +22,7 @@ pub(crate) struct DiffArgs {
         long,
         value_name = "FILE",
         help_heading = "What breaks",
-        conflicts_with_all = ["change", "breaks", "git_range"]
+        conflicts_with_all = ["change", "breaks", "git_range", "plan", "manifests"]
     )]
     pub(crate) changed_files: Option<String>,
 
@@ -39,7 +39,7 @@ pub(crate) struct DiffArgs {
         long,
         value_name = "A..B",
         help_heading = "What breaks",
-        conflicts_with_all = ["change", "breaks"]
+        conflicts_with_all = ["change", "breaks", "plan", "manifests"]
     )]
     git_range: Option<String>,
 
@@ -85,7 +85,10 @@ impl DiffArgs {
                 ChangedFiles::Names { bytes, is_null_separated: self.null }
             }
             (None, Some(range)) => ChangedFiles::Contents(git::changed_files(range)?),
-            (None, None) => return self.refuse_lonely_flags().map(|()| None),
+            (None, None) => {
+                self.refuse_lonely_flags()?;
+                return Ok(None);
+            }
         };
         let (shipped_as, ignored) = (self.rollout.clone(), self.ignore_files.clone());
         Ok(Some(FileList { files, shipped_as, ignored }))
@@ -101,13 +104,13 @@ impl DiffArgs {
     }
 
     /// Refuses flags that only speak of a diff where there is none.
-    fn refuse_lonely_flags(&self) -> Result<(), NoList> {
+    pub(crate) fn refuse_lonely_flags(&self) -> Result<(), Failure> {
         let flag = match (self.ignore_files.is_empty(), &self.rollout) {
             (true, None) => return Ok(()),
             (false, _) => "--ignore-files",
             (true, Some(_)) => "--rollout",
         };
         let message = format!("`{flag}` needs `--changed-files` or `--git-range`");
-        Err(Failure::usage(message).into())
+        Err(Failure::usage(message))
     }
 }

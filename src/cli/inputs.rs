@@ -64,11 +64,39 @@ pub(crate) fn read_with_diff(
     read_request_with(&Request { cause, default_cause, ..request }, provided)
 }
 
+/// Reads what a question names, where the text of its change is made by this program and known as `name`.
+pub(crate) fn read_with_derived(
+    question: &QuestionArgs,
+    name: &str,
+    text: String,
+    mut provided: Sources,
+) -> Result<Inputs, Failure> {
+    provided.provide(name, text.into_bytes());
+    let cause = Some(Cause::Changes(vec![name.to_owned()]));
+    let mut inputs = read_request_with(&Request { cause, ..request_of(question) }, provided)?;
+    // Nobody can open, or mend, a file that was never written.
+    inputs.project.files.retain(|file| file != name);
+    let Inputs { project, sources } = &mut inputs;
+    project.warnings.retain(|warning| {
+        warning.primary.as_ref().is_none_or(|label| sources.get(label.place.source).name != name)
+    });
+    Ok(inputs)
+}
+
 /// Reads the topology of a path, or of the scenario there, and returns the paths that were read.
 pub(crate) fn read_topology(path: &str) -> Result<(Topology, Vec<String>), Failure> {
     let mut sources = Sources::default();
     let read = blastwave::project::read_topology(path, &mut sources);
     read.map_err(|diagnostics| Failure::Input { diagnostics, sources })
+}
+
+/// Reads the topology of a path, where `provided` may hold it, or of the scenario there.
+pub(crate) fn read_provided_topology(path: &str, provided: &Sources) -> Result<Topology, Failure> {
+    let mut sources = provided.clone();
+    match blastwave::project::read_topology(path, &mut sources) {
+        Ok((topology, _)) => Ok(topology),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
 }
 
 /// Reads incidents, each with its topology and its change, and returns the paths that were read.
@@ -78,7 +106,7 @@ pub(crate) fn read_cases(paths: &[String]) -> Result<(Vec<IncidentCase>, Vec<Str
     read.map_err(|diagnostics| Failure::Input { diagnostics, sources })
 }
 
-fn request_of(question: &QuestionArgs) -> Request {
+pub(super) fn request_of(question: &QuestionArgs) -> Request {
     let (topology, breaks) = match question.topology_and_breaks() {
         Some((topology, breaks)) => (Some(topology.to_owned()), breaks),
         None => (None, [].as_slice()),

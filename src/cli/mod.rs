@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod derived;
 mod diff;
 mod exit;
 mod git;
@@ -46,6 +47,8 @@ pub(crate) fn main() -> ExitCode {
 fn run_command(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
     match command {
         Command::Simulate(args) => commands::simulate::run_simulate(args, terminal),
+        Command::Calibrate(args) => commands::calibrate::run_calibrate(args, terminal),
+        Command::Change(args) => commands::change::run_change(args, terminal),
         Command::Check(args) => commands::check::run_check(args, terminal),
         Command::Explain(args) => commands::explain::run_explain(args, terminal),
         Command::Advise(args) => commands::advise::run_advise(args, terminal),

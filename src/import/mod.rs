@@ -6,6 +6,7 @@
 //! variables are only searched for names of hosts and are never copied: they hold secrets.
 
 mod auto;
+mod change;
 mod format;
 mod formats;
 mod graph;
@@ -13,6 +14,7 @@ mod named_files;
 mod recognition;
 
 pub use auto::{Recognized, recognize_files};
+pub use change::{ChangeFormat, ChangeRequest, DerivedChange, derive_change};
 pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;

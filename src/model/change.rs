@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::action::Action;
+use super::diff::Diff;
 use super::topology::{DomainId, NodeRef, ServiceId, Topology};
 use super::units::{Seconds, Share};
 use crate::diagnostic::Place;
@@ -44,6 +45,9 @@ pub struct Change {
     pub actions: Vec<Action>,
     /// Components that are down the whole time, besides; sorted.
     pub during: Vec<Component>,
+    /// Changed things that belong to no service, so that nobody knows what they break; `None` = the change
+    /// does not say that it names all that is changed.
+    pub unmatched: Option<Vec<String>>,
     /// Where some of this is written, for warnings.
     pub places: ChangePlaces,
 }
@@ -437,6 +441,7 @@ impl Change {
             horizon: Self::DEFAULT_HORIZON,
             actions: Vec::new(),
             during: Vec::new(),
+            unmatched: None,
             places: ChangePlaces::default(),
         }
     }
@@ -453,6 +458,30 @@ impl Change {
             self.horizon = topology.longest_window();
         }
         self
+    }
+
+    /// Whether nothing is changed, so that only background failures occur: the steady state.
+    pub fn is_steady(&self) -> bool {
+        // A change that names all that is changed, and names nothing, is still a change.
+        self.targets.is_empty()
+            && self.during.is_empty()
+            && self.actions.is_empty()
+            && self.unmatched.is_none()
+    }
+
+    /// Whether it is known that it touches no service at all.
+    pub fn touches_nothing(&self) -> bool {
+        self.targets.is_empty()
+            && self.actions.is_empty()
+            && self.unmatched.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Returns whether rules can be asked about it: not where a diff, or a change that names all it touches,
+    /// touches no service.
+    pub fn is_judged_by_rules(&self, diff: Option<&Diff>) -> bool {
+        !self.targets.is_empty()
+            || !self.actions.is_empty()
+            || (diff.is_none() && self.unmatched.is_none())
     }
 
     /// Whether it is a single moment: it says nothing of rollout, detection, rollback or

@@ -16,6 +16,7 @@ pub mod lint;
 pub mod observation;
 pub mod outages;
 mod path_pattern;
+pub mod resource_pattern;
 pub mod scenario;
 pub mod schema;
 pub mod shipping;

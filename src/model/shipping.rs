@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use super::change::{Delay, Detection, Rollback, Rollout};
 use super::defaults;
 use super::topology::{Service, Topology};
-use super::units::Seconds;
+use super::units::{Seconds, Share};
 
 /// How changes of a service reach users, are noticed and are taken back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shipping {
+    /// How likely a change breaks; `None` = not declared.
+    pub failure_probability: Option<Share>,
     /// How they reach users; `None` = not declared, which means everything at once.
     pub rollout: Option<Rollout>,
     /// How a break is noticed; `None` = not declared.
@@ -30,6 +32,11 @@ pub struct ShippingDefaults {
 impl Shipping {
     /// Returns whether anything is declared.
     pub fn is_declared(&self) -> bool {
+        self.failure_probability.is_some() || self.is_course_declared()
+    }
+
+    /// Returns whether anything is declared of how changes spread, are noticed or are taken back.
+    pub fn is_course_declared(&self) -> bool {
         self.rollout.is_some() || self.detection.is_some() || self.rollback.is_some()
     }
 
@@ -37,6 +44,7 @@ impl Shipping {
     #[must_use]
     pub fn or_else_from(self, other: &Self) -> Self {
         Self {
+            failure_probability: self.failure_probability.or(other.failure_probability),
             rollout: self.rollout.or_else(|| other.rollout.clone()),
             detection: self.detection.or_else(|| other.detection.clone()),
             rollback: self.rollback.or_else(|| other.rollback.clone()),
@@ -48,6 +56,10 @@ impl Shipping {
     #[must_use]
     pub fn weaker_of_each(self, other: Self) -> Self {
         Self {
+            failure_probability: likelier_failure(
+                self.failure_probability,
+                other.failure_probability,
+            ),
             rollout: bolder_rollout(self.rollout, other.rollout),
             detection: slower_detection(self.detection, other.detection),
             rollback: slower_rollback(self.rollback, other.rollback),
@@ -77,6 +89,18 @@ pub(crate) fn bolder_rollout(a: Option<Rollout>, b: Option<Rollout>) -> Option<R
         (first.map_or(1.0, |stage| stage.exposure.get()), -bake)
     };
     Some(if boldness(&b) > boldness(&a) { b } else { a })
+}
+
+/// Returns the greater probability; one that is not declared has the documented default.
+fn likelier_failure(a: Option<Share>, b: Option<Share>) -> Option<Share> {
+    let usual = defaults::failure_probability(None);
+    match (a, b) {
+        (None, None) => None,
+        (a, b) => {
+            let (a, b) = (a.unwrap_or(usual), b.unwrap_or(usual));
+            Some(if b > a { b } else { a })
+        }
+    }
 }
 
 /// Returns the detection that takes longer.

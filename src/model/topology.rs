@@ -104,6 +104,8 @@ pub struct Service {
     pub tier: Option<u32>,
     /// Globs of the source files that belong to it.
     pub paths: Vec<String>,
+    /// Patterns of the resources that belong to it, in plans, manifests and flags.
+    pub resources: Vec<String>,
     /// The share of time in which it is not down for its own reasons.
     pub availability: Option<Share>,
     /// How long each outage of its own lasts; `None` = [`super::defaults::MTTR`].

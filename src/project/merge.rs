@@ -50,6 +50,11 @@ pub fn merge_changes(changes: &[Change]) -> Option<Change> {
             (Some(a), Some(b)) => Some(if b.median > a.median { b } else { a }),
             (a, b) => a.or(b),
         };
+        // Only where each names all that it touches, all that is touched is named.
+        all.unmatched = match (all.unmatched.take(), &next.unmatched) {
+            (Some(these), Some(those)) => Some(these.into_iter().chain(those.clone()).collect()),
+            (these, those) => these.or_else(|| those.clone()).filter(|names| !names.is_empty()),
+        };
         all.actions.extend(next.actions.iter().cloned());
         all.horizon = if next.horizon > all.horizon { next.horizon } else { all.horizon };
     }

@@ -5,7 +5,7 @@
 //! literature (Law, "Simulation Modeling and Analysis", 5th edition, section 11.2). Intervals are
 //! for the mean of those differences.
 
-use super::estimate::Z975;
+use super::lognormal::student_quantile;
 use super::paired::{self, PairedDifference};
 
 /// A number on either side, trial by trial: means, and how they vary together.
@@ -99,16 +99,9 @@ impl Paired {
         if self.count < 2 { 0.0 } else { squares.max(0.0) / (self.count - 1) as f64 }
     }
 
-    /// Student's quantile that belongs to the normal one: Abramowitz and Stegun (1964), 26.7.5.
+    /// Student's quantile that belongs to the normal one.
     fn student_quantile(&self) -> f64 {
-        let z = Z975;
-        // A series and not a table: it is exact enough from a few trials on, and the same on every
-        // machine.
-        let freedom = self.count.saturating_sub(1).max(1) as f64;
-        let (z3, z5, z7) = (z * z * z, z * z * z * z * z, z * z * z * z * z * z * z);
-        z + (z3 + z) / (4.0 * freedom)
-            + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * freedom * freedom)
-            + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * freedom * freedom * freedom)
+        student_quantile(self.count.saturating_sub(1) as f64)
     }
 }
 

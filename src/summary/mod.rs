@@ -2,9 +2,11 @@
 //!
 //! A [`Tally`] comes in, a [`Summary`] goes out: every figure with what is known of its error.
 
+pub mod beta;
 pub mod difference;
 pub mod estimate;
 mod histogram;
+pub mod lognormal;
 pub mod paired;
 pub mod sequential;
 

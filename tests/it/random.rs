@@ -469,6 +469,7 @@ impl Builder {
             team: None,
             tier: None,
             paths: Vec::new(),
+            resources: Vec::new(),
             availability: self.availability(),
             mttr: None,
             domains,

@@ -1,8 +1,8 @@
 //! Judges what the files of a diff mean for the verdict.
 
-use crate::model::Diff;
 use crate::model::change::ChangeKind;
-use crate::model::diff::DiffSize;
+use crate::model::diff::{DiffSize, KEPT};
+use crate::model::{Change, Diff};
 
 /// Returns what is assumed about a change that is known by its files only.
 pub(super) fn diff_assumption(diff: &Diff) -> String {
@@ -61,13 +61,35 @@ pub(super) fn diff_doubt(diff: &Diff) -> Option<String> {
     ))
 }
 
+/// Why what a change names as unmatched keeps it from proceeding.
+pub(super) fn unmatched_doubt(change: &Change) -> Option<String> {
+    let unmatched = change.unmatched.as_ref().filter(|names| !names.is_empty())?;
+    let named: Vec<String> = unmatched.iter().take(KEPT).map(|name| format!("`{name}`")).collect();
+    let more = unmatched.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (things, belong) = if unmatched.len() == 1 {
+        ("changed resource", "belongs")
+    } else {
+        ("changed resources", "belong")
+    };
+    Some(format!(
+        "{} {things} {belong} to no service, so it is not known what would break: {}{more}. State \
+         `resources` of the services, or remove from `unmatched` what breaks nothing",
+        unmatched.len(),
+        named.join(", ")
+    ))
+}
+
+/// Why a change that touches no service proceeds.
+pub(super) const UNTOUCHED: &str = "no service is touched; nothing to simulate";
+
 /// Why a change that touches no service need not be simulated.
 pub(super) fn harmless_reason(diff: &Diff) -> Option<String> {
     (diff.files > 0
         && diff.unmatched == 0
         && diff.first_joined.is_none()
         && diff.services.is_empty())
-    .then(|| format!("no service is touched; nothing to simulate{}", left_out_clause(diff)))
+    .then(|| format!("{UNTOUCHED}{}", left_out_clause(diff)))
 }
 
 /// Returns which files were left out of a diff, and why, as the end of a sentence.

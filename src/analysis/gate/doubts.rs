@@ -4,6 +4,7 @@
 use super::rules::RuleState;
 use super::{Gate, Limit, Measure, diff};
 use crate::engine::Tally;
+use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
 
 /// Returns all reasons for caution that no rule gives, the most important first.
@@ -16,7 +17,7 @@ pub(super) fn doubts(
 ) -> Vec<String> {
     let mut found = Vec::new();
     // A diff that touches nothing is judged by its files alone.
-    if is_untouched(gate) {
+    if is_untouched(change, gate) {
         return found;
     }
     found.extend(gate.warnings.iter().map(|warning| {
@@ -26,6 +27,7 @@ pub(super) fn doubts(
         found.push("no flow is defined, so nobody can tell what users lose".to_owned());
     }
     found.extend(gate.diff.and_then(diff::diff_doubt));
+    found.extend(diff::unmatched_doubt(change));
     found.extend(unknown_shipping(topology, change, gate, tally));
     found.extend(gate.limits.iter().filter_map(|limit| limit_without_effect(topology, limit)));
     let is_default = gate.policy.is_some_and(|(_, is_default)| is_default);
@@ -38,7 +40,7 @@ pub(super) fn doubts(
         format!("the rule `{name}` judges nothing: no flow, service or dependency fits it")
     }));
     // A diff of unknown files breaks nothing, so that no rule is asked; that is said already.
-    let is_asked = !change.targets.is_empty() || gate.diff.is_none();
+    let is_asked = change.is_judged_by_rules(gate.diff);
     if is_asked && gate.policy.is_none() && gate.limits.is_empty() {
         found.push("neither a policy nor a limit is given, so nothing is judged".to_owned());
     }
@@ -48,9 +50,9 @@ pub(super) fn doubts(
     found
 }
 
-/// Whether the files of a diff touch no service, and it is known that they do not.
-pub(super) fn is_untouched(gate: &Gate<'_>) -> bool {
-    gate.diff.is_some_and(|diff| diff::harmless_reason(diff).is_some())
+/// Whether what is changed touches no service, and it is known that it does not.
+pub(super) fn is_untouched(change: &Change, gate: &Gate<'_>) -> bool {
+    change.touches_nothing() || gate.diff.is_some_and(|diff| diff::harmless_reason(diff).is_some())
 }
 
 /// Whether a flow fails because of a diff of which nobody says how it is shipped. A gate that stops every
@@ -61,14 +63,23 @@ fn unknown_shipping(
     gate: &Gate<'_>,
     tally: &Tally,
 ) -> Option<String> {
-    let touched = gate.diff?.services.first()?;
+    let touched = if let Some(diff) = gate.diff {
+        diff.services.first()?.service
+    } else {
+        // A change that a person wrote says how it is shipped, or means that it is shipped at once.
+        change.unmatched.as_ref()?;
+        change.targets.iter().find_map(|target| match target.on {
+            TargetRef::Node(node) => Some(node.service),
+            TargetRef::Domain(_) => None,
+        })?
+    };
     let flows = &tally.units[tally.units.len() - topology.flows.len()..];
     // A declared course in time says how it is shipped, and a flow that never fails makes it
     // irrelevant.
     if !change.is_moment() || flows.iter().all(|flow| flow.caused.failed == 0) {
         return None;
     }
-    let name = &topology.services[touched.service.0 as usize].name;
+    let name = &topology.service(touched).name;
     Some(format!(
         "it is not known how {name} is shipped; say it once in `defaults.change`. Judged as if all at once"
     ))

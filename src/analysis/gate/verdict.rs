@@ -33,7 +33,7 @@ pub(super) fn verdict(
         change: &change.name,
         spent: gate.spent,
         is_certain: settings.is_certain,
-        is_steady: change.targets.is_empty(),
+        is_steady: change.is_steady(),
     };
     let (limits, rules) = all.split_at(gate.limits.len());
     let doubts = doubts(topology, change, gate, all, tally);
@@ -41,7 +41,7 @@ pub(super) fn verdict(
     let floor = runs::floor(all, !doubts.is_empty());
     let decision = match floor {
         // All files are known to belong to no service, so there is nothing to be judged.
-        _ if is_untouched(gate) => Decision::Proceed,
+        _ if is_untouched(change, gate) => Decision::Proceed,
         Some(RuleVerdict::Stop) => Decision::Stop,
         Some(RuleVerdict::Caution) => Decision::Caution,
         // Undecided is never taken for safe.
@@ -73,7 +73,10 @@ pub(super) fn verdict(
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
     if decision == Decision::Proceed {
-        let harmless = gate.diff.and_then(diff::harmless_reason);
+        let harmless = gate
+            .diff
+            .and_then(diff::harmless_reason)
+            .or_else(|| change.touches_nothing().then(|| diff::UNTOUCHED.to_owned()));
         let first = harmless.or_else(|| headroom_sentence(check, &speaker, run));
         reasons.splice(0..0, first);
     }

@@ -202,6 +202,7 @@ fn nothing_but_broken() -> Service {
         team: None,
         tier: None,
         paths: Vec::new(),
+        resources: Vec::new(),
         availability: None,
         domains: Vec::new(),
         replicas: None,

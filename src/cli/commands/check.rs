@@ -11,7 +11,7 @@ use crate::cli::output::{OutputError, ResultOutput};
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
-use crate::cli::{git, inputs, limits};
+use crate::cli::{derived, git, limits};
 use blastwave::analysis::{self, Check, Gate, MAX_TRIALS, Stop};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
@@ -120,7 +120,7 @@ pub(crate) enum UnknownArg {
 pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
     // What a commit provides must be in place before the first file is read.
     let (provided, of_topology) = topology_sources(args)?;
-    let inputs = inputs::read_with_diff(&args.question, &args.diff, provided)?;
+    let (inputs, derived) = derived::read_inputs(args, provided)?;
     let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
         .into_iter()
         .flatten()
@@ -146,7 +146,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     let is_hiding = |warning: &&Diagnostic| args.gate.strict && warning.code.hides_something();
     let warnings: Vec<Diagnostic> = inputs.warnings.iter().filter(is_hiding).cloned().collect();
     // Where no service is touched there is nothing that rules could be asked about.
-    let is_asked = !inputs.change.targets.is_empty() || inputs.diff.is_none();
+    let is_asked = inputs.change.is_judged_by_rules(inputs.diff.as_ref());
     let gate = Gate {
         policy: Some((&policy.0, policy.1)).filter(|_| is_asked),
         limits: if is_asked { &limits } else { &[] },
@@ -179,7 +179,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
             report.place = Some(PlaceReport::new(&label, &sources));
         }
     }
-    report.assumptions.extend(of_topology.into_iter().chain(of_policy));
+    report.assumptions.extend(of_topology.into_iter().chain(of_policy).chain(derived));
     report.picture.clone_from(&args.output.picture);
     analysis::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
     question.write_text(&render_result(&report, &question, &args.output))?;
@@ -289,9 +289,11 @@ fn read_policy(
     let Project { topology, change, .. } = inputs;
     let Some(path) = path else {
         // Without a change it is the topology itself that is judged.
-        let is_steady = change.targets.is_empty() && change.during.is_empty();
-        let built_in =
-            if is_steady { Policy::steady_state(sources) } else { Policy::default_policy(sources) };
+        let built_in = if change.is_steady() {
+            Policy::steady_state(sources)
+        } else {
+            Policy::default_policy(sources)
+        };
         return Ok((built_in, true));
     };
     let read = load::read_document(path, sources)

@@ -1,6 +1,8 @@
 //! The commands, one file each: read, ask the library, write.
 
 pub(super) mod advise;
+pub(super) mod calibrate;
+pub(super) mod change;
 pub(super) mod check;
 pub(super) mod compare;
 pub(super) mod diagnose;

@@ -154,6 +154,20 @@ pub(in crate::import) fn read_resources(
     Ok(())
 }
 
+/// Returns whether a type, without its provider, ends in these words: `bulb` is no `lb`.
+fn ends_in_words(kind: &str, end: &str) -> bool {
+    let type_name = kind.split_once('_').map_or("", |(_, name)| name);
+    type_name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+}
+
+/// Returns the kind of service that resources of a type are; `None` where they serve no requests.
+pub(in crate::import) fn kind_of_type(kind: &str) -> Option<&'static str> {
+    let (_, type_name) = kind.split_once('_')?;
+    let whole = WHOLE_TYPES.iter().find(|(whole, _)| *whole == type_name);
+    let by_end = KINDS.iter().find(|(_, ends)| ends.iter().any(|end| ends_in_words(kind, end)));
+    whole.map(|(_, kind)| *kind).or(by_end.map(|(kind, _)| *kind))
+}
+
 /// A resource that serves requests.
 struct Served {
     name: String,
@@ -247,19 +261,10 @@ impl Resources {
         name: &str,
         replicas: Option<u32>,
     ) {
-        let Some((_, type_name)) = kind.split_once('_') else { return };
-        // The end must be made of whole words: `bulb` is no `lb`.
-        let ends_so = |end: &str| {
-            type_name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
-        };
-        if SUBSCRIPTIONS.iter().any(|end| ends_so(end)) {
+        if SUBSCRIPTIONS.iter().any(|end| ends_in_words(kind, end)) {
             self.subscriptions.insert(address.to_owned());
         }
-        let whole = WHOLE_TYPES.iter().find(|(whole, _)| *whole == type_name);
-        let by_end = KINDS.iter().find(|(_, ends)| ends.iter().any(|end| ends_so(end)));
-        let Some(kind) = whole.map(|(_, kind)| *kind).or(by_end.map(|(kind, _)| *kind)) else {
-            return;
-        };
+        let Some(kind) = kind_of_type(kind) else { return };
         // Small modules call their only resource `this` or `main`: their own name says more.
         let module = scope.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
         // Modules with `for_each` have their key in brackets.

@@ -36,6 +36,7 @@ pub(crate) const CHANGE: Shape = Shape {
         "horizon",
         "actions",
         "during",
+        "unmatched",
     ],
     schema: "",
 };
@@ -168,7 +169,11 @@ fn decode_change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
     let kind = mapping.get("kind").and_then(|field| change_kind(&field));
     let targets = mapping
         .require("targets", "[{ service: payments }]")
-        .map(|field| decode_targets(&field, kind, names))
+        .map(|field| {
+            // A change that names all it touches may touch no service.
+            let may_be_empty = mapping.get("unmatched").is_some();
+            decode_targets(&field, kind, may_be_empty, names)
+        })
         .unwrap_or_default();
     change_of(mapping, names, targets)
 }
@@ -222,6 +227,8 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
             .unwrap_or(Change::DEFAULT_HORIZON),
         actions: decode_actions(get("actions"), names),
         during,
+        unmatched: get("unmatched")
+            .map(|field| field.items().filter_map(|item| item.title()).collect()),
         places,
         ..Change::from_targets(name?, targets)
     })
@@ -251,8 +258,13 @@ fn decode_sources(field: &Field<'_>) -> Vec<ReliedOn> {
     field.items().filter_map(source).collect()
 }
 
-fn decode_targets(field: &Field<'_>, kind: Option<ChangeKind>, names: &Names<'_>) -> Vec<Target> {
-    if field.is_list() && field.node.items().is_empty() {
+fn decode_targets(
+    field: &Field<'_>,
+    kind: Option<ChangeKind>,
+    may_be_empty: bool,
+    names: &Names<'_>,
+) -> Vec<Target> {
+    if field.is_list() && field.node.items().is_empty() && !may_be_empty {
         field.report_problem(
             Code::NoTargets,
             "the change has no targets",

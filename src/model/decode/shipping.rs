@@ -9,19 +9,20 @@ use crate::model::shipping::{Shipping, ShippingDefaults};
 
 pub(crate) const CHANGE_DEFAULTS: Shape = Shape {
     what: "a default for changes",
-    keys: &["rollout", "detection", "rollback", "teams"],
+    keys: &["failure_probability", "rollout", "detection", "rollback", "teams"],
     schema: "/$defs/change_defaults",
 };
 
 pub(crate) const TEAM: Shape = Shape {
     what: "how a team ships",
-    keys: &["rollout", "detection", "rollback"],
+    keys: &["failure_probability", "rollout", "detection", "rollback"],
     schema: "/$defs/team_shipping",
 };
 
-/// Reads `rollout`, `detection` and `rollback` out of a mapping that may have them.
+/// Reads `failure_probability`, `rollout`, `detection` and `rollback` out of a mapping that may have them.
 pub(super) fn decode_shipping(mapping: &Mapping<'_>, names: &Names<'_>) -> Shipping {
     Shipping {
+        failure_probability: mapping.get("failure_probability").and_then(|field| field.share()),
         rollout: mapping.get("rollout").and_then(|field| decode_rollout(&field)),
         detection: mapping.get("detection").and_then(|field| decode_detection(&field, names)),
         rollback: mapping.get("rollback").and_then(|field| decode_rollback(&field, names)),

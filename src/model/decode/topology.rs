@@ -50,6 +50,7 @@ pub(crate) const SERVICE: Shape = Shape {
         "team",
         "tier",
         "paths",
+        "resources",
         "availability",
         "mttr",
         "domains",
@@ -64,6 +65,7 @@ pub(crate) const SERVICE: Shape = Shape {
         "automation",
         "dependencies",
         "endpoints",
+        "failure_probability",
         "rollout",
         "detection",
         "rollback",
@@ -361,6 +363,7 @@ fn decode_service(
         team: get("team").and_then(|field| field.title()),
         tier: get("tier").and_then(|field| field.whole_number(0..=100)),
         paths: get("paths").map(|field| decode_paths(&field)).unwrap_or_default(),
+        resources: get("resources").map(|field| decode_resources(&field)).unwrap_or_default(),
         availability: get("availability").and_then(|field| field.share()),
         mttr: get("mttr").and_then(|field| decode_time_to_repair(&field)),
         domains: get("domains").map(|field| set_of_domains(&field, names)).unwrap_or_default(),
@@ -401,6 +404,20 @@ fn decode_paths(field: &Field<'_>) -> Vec<String> {
         Some(glob)
     };
     field.items().filter_map(glob).collect()
+}
+
+fn decode_resources(field: &Field<'_>) -> Vec<String> {
+    let pattern = |item: Field<'_>| {
+        let pattern = item.title()?;
+        // Such a pattern would give every resource to this service, whatever it is.
+        if pattern.bytes().all(|byte| byte == b'*') {
+            let message = format!("`{pattern}` is the pattern of every resource");
+            let help = "name a part of the address, such as `module.payments.*`";
+            item.report_problem(Code::BadName, message, help);
+        }
+        Some(pattern)
+    };
+    field.items().filter_map(pattern).collect()
 }
 
 fn set_of_domains(field: &Field<'_>, names: &Names<'_>) -> Vec<DomainId> {

@@ -31,7 +31,7 @@ pub const KEPT: usize = 5;
 const NAMED: usize = 3;
 
 /// Which services a list of changed files touches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Diff {
     /// How many files were named.
     pub files: u64,
@@ -52,6 +52,9 @@ pub struct Diff {
     pub kind: Option<ChangeKind>,
     /// How large the change of the services is; `None` where only names are known.
     pub size: Option<DiffSize>,
+    /// How likely a change of the touched services breaks, as the topology declares; `None` where it does
+    /// not.
+    pub declared_risk: Option<Share>,
     /// Whether some service says which files are its own.
     pub has_paths: bool,
 }
@@ -139,11 +142,12 @@ impl Diff {
         let failure_probability = match self.services.as_slice() {
             // What touches nothing cannot break anything, whatever is usual for changes.
             [] => Some(Share::ZERO),
-            _ => self.risk().map(|risk| risk.failure_probability),
+            // A record of the service stands before what is usual for such a size.
+            _ => self.declared_risk.or_else(|| self.risk().map(|risk| risk.failure_probability)),
         };
         // A change is shipped once, so the way that protects least counts for all of it.
         let shipping = services.map(|service| topology.shipping_of(service));
-        let Shipping { rollout, detection, rollback } =
+        let Shipping { rollout, detection, rollback, .. } =
             shipping.reduce(Shipping::weaker_of_each).unwrap_or_default();
         Change { kind: self.kind, failure_probability, rollout, detection, rollback, ..change }
             .with_default_horizon(topology)
@@ -152,7 +156,9 @@ impl Diff {
     /// Returns how likely the change is to break, as far as its size tells; `None` where only names are
     /// known, or where nothing is touched.
     pub fn risk(&self) -> Option<Risk> {
-        let size = self.size.filter(|_| !self.services.is_empty())?;
+        // Nothing is judged by its size where the topology says how likely it is.
+        let is_open = !self.services.is_empty() && self.declared_risk.is_none();
+        let size = self.size.filter(|_| is_open)?;
         Some(Risk::by_size(size, self.kind))
     }
 
@@ -194,6 +200,7 @@ impl<'a> DiffReader<'a> {
             left_out: Vec::new(),
             kind: None,
             size: None,
+            declared_risk: None,
             has_paths: topology.services.iter().any(|service| !service.paths.is_empty()),
         };
         Ok(Self {
@@ -249,9 +256,15 @@ impl<'a> DiffReader<'a> {
         let touched = touched.map(|(service, files)| Touched {
             service,
             files,
-            is_shipping_declared: topology.shipping_of(topology.service(service)).is_declared(),
+            is_shipping_declared: topology
+                .shipping_of(topology.service(service))
+                .is_course_declared(),
         });
         diff.services = touched.collect();
+        let shipping = diff.services.iter().map(|touched| topology.service(touched.service));
+        let shipping = shipping.map(|service| topology.shipping_of(service));
+        let weakest = shipping.reduce(Shipping::weaker_of_each);
+        diff.declared_risk = weakest.and_then(|weakest| weakest.failure_probability);
         // In a fixed order, and not in that in which the files happened to stand.
         diff.left_out.arrange_by_key(|left_out| left_out.effect);
         diff.kind = sorts.guessed_kind();

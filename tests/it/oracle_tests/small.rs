@@ -253,6 +253,7 @@ fn plain_service(name: &str) -> Service {
         team: None,
         tier: None,
         paths: Vec::new(),
+        resources: Vec::new(),
         availability: None,
         mttr: None,
         domains: Vec::new(),

@@ -4,7 +4,7 @@
 
 mod cluster;
 mod limits;
-mod objects;
+pub(in crate::import) mod objects;
 mod policies;
 mod routes;
 mod settings;

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 
 use crate::load::{Document, Entry, Node, Value};
 
-pub(super) type Labels = BTreeMap<String, String>;
+pub(in crate::import) type Labels = BTreeMap<String, String>;
 
 /// An object, and the path of its file.
-pub(super) struct Object<'a> {
-    pub(super) path: &'a str,
-    pub(super) node: Cow<'a, Node>,
+pub(in crate::import) struct Object<'a> {
+    pub(in crate::import) path: &'a str,
+    pub(in crate::import) node: Cow<'a, Node>,
 }
 
 /// All objects that have a kind.
-pub(super) struct Objects<'a> {
-    pub(super) all: Vec<Object<'a>>,
+pub(in crate::import) struct Objects<'a> {
+    pub(in crate::import) all: Vec<Object<'a>>,
 }
 
 impl<'a> Objects<'a> {
     /// Collects the objects of documents, also those in lists.
     ///
     /// An object that is there twice is a base and its patch, which says only what it changes.
-    pub(super) fn from_documents(documents: &'a [(String, Document)]) -> Self {
+    pub(in crate::import) fn from_documents(documents: &'a [(String, Document)]) -> Self {
         let mut all: Vec<Object<'_>> = Vec::new();
         let mut known: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
         let found = documents.iter().flat_map(|(path, document)| {
@@ -50,31 +50,34 @@ impl<'a> Objects<'a> {
     }
 
     /// The objects of one kind.
-    pub(super) fn of_kind(&self, wanted: &'static str) -> impl Iterator<Item = &Object<'a>> {
+    pub(in crate::import) fn of_kind(
+        &self,
+        wanted: &'static str,
+    ) -> impl Iterator<Item = &Object<'a>> {
         self.all.iter().filter(move |object| object.kind() == wanted)
     }
 }
 
 impl Object<'_> {
-    pub(super) fn kind(&self) -> &str {
+    pub(in crate::import) fn kind(&self) -> &str {
         self.node.scalar_at("kind").unwrap_or_default()
     }
 
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(in crate::import) fn name(&self) -> Option<&str> {
         self.node.scalar_at("metadata.name")
     }
 
     /// The group of its version: `networking.istio.io`, and an empty one for the core.
-    pub(super) fn api_group(&self) -> &str {
+    pub(in crate::import) fn api_group(&self) -> &str {
         let version = self.node.scalar_at("apiVersion").unwrap_or_default();
         version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    pub(super) fn namespace(&self) -> Option<&str> {
+    pub(in crate::import) fn namespace(&self) -> Option<&str> {
         namespace_of(&self.node)
     }
 
-    pub(super) fn items_at(&self, path: &str) -> &[Node] {
+    pub(in crate::import) fn items_at(&self, path: &str) -> &[Node] {
         self.node.node_at(path).map(Node::items).unwrap_or_default()
     }
 }
@@ -89,11 +92,11 @@ fn flatten_lists(node: &Node) -> Vec<&Node> {
     }
 }
 
-pub(super) fn namespace_of(object: &Node) -> Option<&str> {
+pub(in crate::import) fn namespace_of(object: &Node) -> Option<&str> {
     object.scalar_at("metadata.namespace").filter(|name| !name.is_empty())
 }
 
-pub(super) fn labels_of(node: Option<&Node>) -> Labels {
+pub(in crate::import) fn labels_of(node: Option<&Node>) -> Labels {
     let pair = |entry: &Entry| Some((entry.key.text.to_string(), entry.value.scalar()?.to_owned()));
     node.map(Node::entries).unwrap_or_default().iter().filter_map(pair).collect()
 }
