@@ -1,5 +1,6 @@
 //! Error budgets: what a change uses of the outage minutes that objectives allow.
 
+use crate::compile::plan::FlowId;
 use crate::engine::Tally;
 use crate::model::Topology;
 use crate::report::{BudgetReport, BudgetRisk, Interval, ObjectiveReport, Report};
@@ -37,7 +38,7 @@ pub(super) fn add_budgets(topology: &Topology, tally: &Tally, spent: &[f64], rep
         // A single moment has no minutes.
         let Some(lost) = &unit.lost else { continue };
         let left = left_minutes(topology, index, spent) * 60.0;
-        let outage = &tally.flows[index].outage;
+        let outage = &tally.flows[FlowId::new(index)].outage;
         let exceeds = |seconds: f64| {
             interval_of(&estimate_proportion(outage.count_above(seconds), tally.trials))
         };

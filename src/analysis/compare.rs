@@ -326,7 +326,7 @@ impl ComparedPair {
             outcome
                 .dependencies
                 .iter()
-                .map(|dependency| (dependency.dependency as usize, dependency))
+                .map(|dependency| (dependency.dependency.index(), dependency))
                 .collect::<BTreeMap<_, _>>()
         });
         for call in &mut self.calls {

@@ -6,11 +6,12 @@ mod fluid;
 
 use crate::compile::Plan;
 use crate::compile::compile;
-use crate::compile::plan::NONE;
+use crate::compile::plan::DependencyId;
 use crate::engine::boolean::{self as engine, NotBoolean};
 use crate::engine::origins::{FailureMode, Impact, Moments, Origin, is_random};
 use crate::engine::{Choice, Progress};
-use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
+use crate::model::id::Table;
+use crate::model::topology::{Caller, Dependency, NodeRef, Phase};
 use crate::model::{Change, Topology};
 use crate::report::rank::{self, MatrixReport, OriginReport, RankFlow, RankReport, SCHEMA};
 use crate::report::{self, CallReport, EngineName, OriginKind};
@@ -191,24 +192,26 @@ fn compile_calm(topology: &Topology, settings: &Settings) -> Plan {
 }
 
 fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
-    let services = 0..topology.services.len() as u32;
+    let services = plan.services.ids().iter();
     match by {
         OriginKind::Service => services.map(Origin::Service).collect(),
         OriginKind::Endpoint => services
             .flat_map(|service| {
-                let nodes = plan.services[service as usize].endpoints.iter();
+                let nodes = plan.services[service].endpoints.iter();
                 nodes.map(move |node| Origin::Endpoint { service, node: *node })
             })
             .collect(),
-        OriginKind::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
-        OriginKind::Dependency => (topology.declared_dependencies().zip(0..))
-            .filter(|((_, declared_dependency), number)| {
-                declared_dependency.phase == Phase::Serve
+        OriginKind::Domain => plan.domains.ids().iter().map(Origin::Domain).collect(),
+        OriginKind::Dependency => {
+            (topology.declared_dependencies().zip(plan.dependencies.entries()))
+                .filter(|((_, declared_dependency), (_, dependency))| {
+                    declared_dependency.phase == Phase::Serve
                     // A dependency that no call stands for cannot break.
-                    && plan.dependencies[*number as usize].call != NONE
-            })
-            .map(|(_, number)| Origin::Dependency(number))
-            .collect(),
+                    && dependency.observed.is_some()
+                })
+                .map(|(_, (id, _))| Origin::Dependency(id))
+                .collect()
+        }
     }
 }
 
@@ -216,14 +219,14 @@ fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> 
 struct OriginNames<'a> {
     topology: &'a Topology,
     plan: &'a Plan,
-    written: Vec<(Caller, &'a Dependency)>,
+    written: Table<DependencyId, (Caller, &'a Dependency)>,
 }
 
 impl OriginNames<'_> {
     /// Returns the call of an origin that is a dependency.
     fn call_of(&self, origin: Origin) -> Option<CallReport> {
-        let Origin::Dependency(number) = origin else { return None };
-        let (caller, declared) = self.written[number as usize];
+        let Origin::Dependency(dependency) = origin else { return None };
+        let (caller, declared) = self.written[dependency];
         Some(CallReport {
             caller: self.topology.caller_name(caller),
             dependency: self.topology.dependency_name(declared),
@@ -233,18 +236,16 @@ impl OriginNames<'_> {
     fn origin_name(&self, origin: Origin) -> String {
         let topology = self.topology;
         match origin {
-            Origin::Service(service) => topology.service(ServiceId(service)).name.clone(),
+            Origin::Service(service) => topology.service(service).name.clone(),
             Origin::Endpoint { service, node } => {
-                let endpoints = &self.plan.services[service as usize].endpoints;
+                let endpoints = &self.plan.services[service].endpoints;
                 let endpoint = endpoints.iter().position(|endpoint| *endpoint == node);
-                topology.node_name(NodeRef {
-                    service: ServiceId(service),
-                    endpoint: endpoint.map(|number| number as u32),
-                })
+                topology
+                    .node_name(NodeRef { service, endpoint: endpoint.map(|number| number as u32) })
             }
-            Origin::Domain(domain) => topology.domain(DomainId(domain)).name.clone(),
-            Origin::Dependency(number) => {
-                let (caller, written) = self.written[number as usize];
+            Origin::Domain(domain) => topology.domain(domain).name.clone(),
+            Origin::Dependency(dependency) => {
+                let (caller, written) = self.written[dependency];
                 let prefix = if matches!(caller, Caller::Flow(_)) { "flow " } else { "" };
                 let caller = topology.caller_name(caller);
                 format!("{prefix}{caller} > {}", topology.dependency_name(written))
@@ -268,11 +269,11 @@ impl ImpactScale<'_> {
     ) -> OriginReport {
         let topology = self.topology;
         let service = match origin {
-            Origin::Service(service) => Some(topology.service(ServiceId(service))),
+            Origin::Service(service) => Some(topology.service(service)),
             _ => None,
         };
         let kind = match origin {
-            Origin::Domain(domain) => topology.domain(DomainId(domain)).kind.clone(),
+            Origin::Domain(domain) => topology.domain(domain).kind.clone(),
             _ => service.map(|service| service.kind.clone()),
         };
         let others =

@@ -2,6 +2,7 @@
 
 use super::waiting_reasons::ReasonNames;
 use crate::compile::interventions::InterventionKind;
+use crate::compile::plan::ServiceId;
 use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::{Event, Trace, TraceStep};
 use crate::model::Topology;
@@ -107,12 +108,13 @@ impl<'a> TraceNames<'a> {
                     .then_with(|| a.name.cmp(&b.name))
             });
         }
-        let overload = |(service, load, capacity, lost): &(u32, f64, f64, f64)| OverloadReport {
-            service: self.services[*service as usize].clone(),
-            load: *load,
-            capacity: *capacity,
-            lost: *lost,
-        };
+        let overload =
+            |(service, load, capacity, lost): &(ServiceId, f64, f64, f64)| OverloadReport {
+                service: self.services[service.index()].clone(),
+                load: *load,
+                capacity: *capacity,
+                lost: *lost,
+            };
         StepReport {
             from_s: moment.from,
             until_s: moment.until,
@@ -125,8 +127,15 @@ impl<'a> TraceNames<'a> {
         }
     }
 
-    fn action_sentence(&self, by: u32, kind: InterventionKind, service: u32, share: f64) -> String {
-        let name = |service: u32| self.services.get(service as usize).map(String::as_str);
+    fn action_sentence(
+        &self,
+        by: Option<ServiceId>,
+        kind: InterventionKind,
+        service: Option<ServiceId>,
+        share: f64,
+    ) -> String {
+        let name =
+            |service: Option<ServiceId>| service.map(|id| self.services[id.index()].as_str());
         let who = name(by).unwrap_or("somebody");
         let part = if share < 1.0 {
             format!("{} of ", format::percent_to_a_tenth(share))
@@ -172,7 +181,7 @@ impl<'a> TraceNames<'a> {
             Event::GatePassed(stage) => format!("the gate after stage {} lets it pass", stage + 1),
             Event::TargetFails(target, mode) => {
                 let how = ["is down", "hangs", "answers wrongly", "calls too often"];
-                format!("{} {}", self.targets[target as usize], how[mode as usize])
+                format!("{} {}", self.targets[target.index()], how[mode as usize])
             }
             Event::AlertStarts(_) => "orders fail: the alert threshold is passed".to_owned(),
             Event::WrongAnswersStart(_) => {
@@ -195,13 +204,13 @@ impl<'a> TraceNames<'a> {
             Event::CauseEnds { by_switch: true } => "the kill switch ends the cause".to_owned(),
             Event::CauseEnds { by_switch: false } => "the rollback is done".to_owned(),
             Event::Restarts(service, at) if at.is_infinite() => {
-                format!("{} never comes back by itself", self.services[service as usize])
+                format!("{} never comes back by itself", self.services[service.index()])
             }
             Event::Restarts(service, _) => {
-                format!("{} must restart", self.services[service as usize])
+                format!("{} must restart", self.services[service.index()])
             }
             Event::Restarted(service) => {
-                format!("{} serves again", self.services[service as usize])
+                format!("{} serves again", self.services[service.index()])
             }
             Event::Repaired => "the corrupt data are repaired".to_owned(),
             Event::WaitBegins(reason) => self.reasons.waiting_report(reason, 1.0).text,

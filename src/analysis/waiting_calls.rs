@@ -80,10 +80,8 @@ fn usual_timeout(topology: &Topology, dependency: &Dependency) -> Timeout {
 /// Returns the caller and the dependency of an unknown pool; of threads, the service and nothing.
 pub(super) fn pool_name(topology: &Topology, pool: UnknownPool) -> (String, String) {
     match pool {
-        UnknownPool::Threads(service) => {
-            (topology.services[service as usize].name.clone(), String::new())
-        }
-        UnknownPool::Calls(dependency) => call_name(topology, dependency as usize),
+        UnknownPool::Threads(service) => (topology.service(service).name.clone(), String::new()),
+        UnknownPool::Calls(dependency) => call_name(topology, dependency.index()),
     }
 }
 

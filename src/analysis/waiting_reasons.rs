@@ -1,9 +1,10 @@
 //! Reasons why requests wait in vain, with names in place of numbers.
 
-use crate::compile::plan::NONE;
+use crate::compile::plan::DependencyId;
 use crate::engine::outcome::{WaitCause, WaitReason};
 use crate::model::Topology;
-use crate::model::topology::{Caller, Dependency, Queue, Service, ServiceId};
+use crate::model::id::Table;
+use crate::model::topology::{Caller, Dependency, Queue, Service};
 use crate::model::units::Seconds;
 use crate::prose;
 use crate::report::{WaitingReason, WaitingReport};
@@ -11,7 +12,7 @@ use crate::report::{WaitingReason, WaitingReport};
 /// Names of what reasons refer to by number.
 pub(super) struct ReasonNames<'a> {
     topology: &'a Topology,
-    declared: Vec<(Caller, &'a Dependency)>,
+    declared: Table<DependencyId, (Caller, &'a Dependency)>,
 }
 
 impl<'a> ReasonNames<'a> {
@@ -27,8 +28,8 @@ impl<'a> ReasonNames<'a> {
     /// Returns the report of a reason that holds in this share of trials.
     pub(super) fn waiting_report(&self, reason: WaitReason, share: f64) -> WaitingReport {
         let WaitReason { cause, service, dependency } = reason;
-        let service = (service != NONE).then(|| self.topology.service(ServiceId(reason.service)));
-        let call = (dependency != NONE).then(|| self.declared[dependency as usize]);
+        let service = service.map(|service| self.topology.service(service));
+        let call = dependency.map(|dependency| self.declared[dependency]);
         let caller =
             || call.map_or_else(String::new, |(caller, _)| self.topology.caller_name(caller));
         let call = call.map(|(_, call)| call);

@@ -1,7 +1,7 @@
 //! Alerts that start the clocks of detection: shares of orders that fail, or counts of failed
 //! requests.
 
-use super::plan::{Alert, AlertOf, Hit, Plan};
+use super::plan::{Alert, AlertOf, FlowId, Hit, Plan, TargetId};
 use crate::model::change::{Detection, Watches};
 use crate::model::{Change, Share, defaults};
 
@@ -9,12 +9,12 @@ use crate::model::{Change, Share, defaults};
 pub(super) fn add_alerts(plan: &mut Plan, change: &Change) {
     let detection = &change.detection.clone().unwrap_or_default();
     let watches = detection.watches.unwrap_or_default();
-    let flows = plan.flows.iter().map(|flow| flow.rate).enumerate();
+    let flows = plan.flows.entries().map(|(flow, item)| (flow, item.rate));
     let flows = flows.filter(|_| watches.flows);
     let mut alerts: Vec<Alert> =
         // Every flow has alerts of its own: the first of any starts the clock.
-        flows.flat_map(|(flow, rate)| flow_alerts(detection, flow as u32, rate)).collect();
-    let targets = (0..plan.targets.len()).filter(|_| watches.target);
+        flows.flat_map(|(flow, rate)| flow_alerts(detection, flow, rate)).collect();
+    let targets = plan.targets.ids().iter().filter(|_| watches.target);
     alerts.extend(targets.filter_map(|target| target_alert(plan, detection, watches, target)));
     if let Some(schedule) = &mut plan.schedule {
         schedule.alerts = alerts;
@@ -36,7 +36,7 @@ fn alert_by_count(of: AlertOf, detection: &Detection, rate: f64) -> Alert {
 }
 
 /// Where neither a share nor a count is stated, either of them notices.
-fn flow_alerts(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
+fn flow_alerts(detection: &Detection, flow: FlowId, rate: f64) -> Vec<Alert> {
     let of = AlertOf::Flow(flow);
     // Without a rate no number of requests can be told, only a share.
     let is_counted = !rate.is_nan();
@@ -55,13 +55,13 @@ fn target_alert(
     plan: &Plan,
     detection: &Detection,
     watches: Watches,
-    target: usize,
+    target: TargetId,
 ) -> Option<Alert> {
     // A failure domain gets no requests whose failing could be watched.
     if let Hit::Domain(_) = plan.targets[target].hit {
         return None;
     }
-    let of = AlertOf::Target(target as u32);
+    let of = AlertOf::Target(target);
     // A target that only the defaults would watch is left out where its requests cannot be counted.
     let is_stated = detection.watches == Some(watches) || detection.failures.is_some();
     let goes_by_share = detection.alert_threshold.is_some() && detection.failures.is_none();
@@ -74,10 +74,10 @@ fn target_alert(
 impl Plan {
     /// Returns how many requests per second a target gets in normal times; `None` where that is not known,
     /// and for a failure domain, which gets none.
-    pub fn target_rate(&self, target: usize) -> Option<f64> {
+    pub fn target_rate(&self, target: TargetId) -> Option<f64> {
         match self.targets[target].hit {
-            Hit::Service(service) => self.services[service as usize].traffic.rate,
-            Hit::Endpoint { node, .. } => self.nodes[node as usize].traffic.rate,
+            Hit::Service(service) => self.services[service].traffic.rate,
+            Hit::Endpoint { node, .. } => self.nodes[node].traffic.rate,
             Hit::Domain(_) => None,
         }
     }

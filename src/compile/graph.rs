@@ -1,16 +1,17 @@
 //! The graph of a topology as nodes, calls and members in evaluation order.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::interventions::Interventions;
 use super::key::Key;
 use super::order::{self, EvaluationGroup};
 use super::plan::{
-    Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Guards, Lognormal, Member,
-    NONE, Node, Plan, Refill, Replica, Service, StartNeed, Traffic,
+    ActiveSlot, Buffer, BufferSlot, Cache, Call, Dependency, DependencyId, Domain, DomainId,
+    Fallback, Flow, Group, Guards, Lognormal, Member, Node, NodeId, ObservedCall, Plan, Refill,
+    RefillId, Replica, Service, ServiceId, StartNeed, Traffic,
 };
 use crate::model::change::Routing;
+use crate::model::id::{Id as _, IdRange, Table, declare_ids};
 use crate::model::topology::{
     self as model, CallKind, Caller, MemberMode, NodeRef, Phase, Queue, WhenFull,
 };
@@ -24,28 +25,29 @@ const Z99: f64 = 2.326_347_874_040_840_8;
 pub(super) fn compile_topology(topology: &Topology) -> Plan {
     let declared_nodes = DeclaredNodes::collect(topology);
     let components = order::strongly_connected_components(&declared_nodes.arcs(topology));
-    let mut place = vec![NONE; declared_nodes.nodes.len()];
+    let mut place: Table<DeclaredNodeId, NodeId> =
+        Table::filled(NodeId::new(0), declared_nodes.nodes.len());
     for (position, node) in components.iter().flat_map(|component| &component.nodes).enumerate() {
-        place[*node as usize] = position as u32;
+        place[DeclaredNodeId(*node)] = NodeId::new(position);
     }
     let mut plan = Plan {
         failed: topology.thresholds.failed.get(),
         degraded: topology.thresholds.degraded.get(),
-        nodes: Vec::with_capacity(place.len()),
-        groups: Vec::with_capacity(components.len()),
-        calls: Vec::new(),
-        members: Vec::new(),
+        nodes: Table::with_capacity(place.len()),
+        groups: Table::with_capacity(components.len()),
+        calls: Table::new(),
+        members: Table::new(),
         dependencies: compile_dependencies(topology),
-        services: Vec::new(),
-        flows: Vec::new(),
+        services: Table::new(),
+        flows: Table::new(),
         domains: compile_domains(topology),
         domain_order: domain_order(topology),
-        replicas: Vec::new(),
+        replicas: Table::new(),
         outages: Vec::new(),
-        targets: Vec::new(),
+        targets: Table::new(),
         bulkheads: Vec::new(),
-        consumers: Vec::new(),
-        refills: Vec::new(),
+        consumers: Table::new(),
+        refills: Table::new(),
         failing_targets_call: topology.failing_targets_call,
         unknown_pools: Vec::new(),
         rotate_targets: false,
@@ -69,65 +71,74 @@ pub(super) fn compile_topology(topology: &Topology) -> Plan {
     plan
 }
 
+declare_ids! { local
+    /// The number of a node in the order in which a topology lists them, which is not that of evaluation.
+    DeclaredNodeId;
+}
+
 /// The nodes of a topology in the order in which it lists them, with what each calls.
 struct DeclaredNodes {
     /// The service of a node, or nothing for a flow.
-    nodes: Vec<Option<u32>>,
-    /// For each node the numbers of its dependencies among all that are declared.
-    calls: Vec<Vec<u32>>,
+    nodes: Table<DeclaredNodeId, Option<ServiceId>>,
+    /// For each node the dependencies that it has, among all that are declared.
+    calls: Table<DeclaredNodeId, Vec<DependencyId>>,
     /// The first node of each service: its plain one; its endpoints follow.
-    first: Vec<u32>,
+    first: Table<ServiceId, DeclaredNodeId>,
     /// The node of each flow.
-    flows: Vec<u32>,
+    flows: Vec<DeclaredNodeId>,
 }
 
 impl DeclaredNodes {
     fn collect(topology: &Topology) -> Self {
-        let mut item =
-            Self { nodes: Vec::new(), calls: Vec::new(), first: Vec::new(), flows: Vec::new() };
-        let mut next = 0;
+        let mut item = Self {
+            nodes: Table::new(),
+            calls: Table::new(),
+            first: Table::new(),
+            flows: Vec::new(),
+        };
+        let mut next = DependencyId::new(0);
         // Dependencies are numbered as they are written, in the order of `declared_dependencies`.
         let mut take = |count: usize| {
-            next += count as u32;
-            (next - count as u32)..next
+            let start = next;
+            next = DependencyId::new(start.index() + count);
+            IdRange { start, end: next }
         };
-        for (index, service) in topology.services.iter().enumerate() {
-            let own: Vec<u32> = take(service.dependencies.len()).collect();
-            item.first.push(item.nodes.len() as u32);
-            item.add(Some(index as u32), own.clone());
+        for service in &topology.services {
+            let own: Vec<DependencyId> = take(service.dependencies.len()).iter().collect();
+            let id = item.first.push(item.nodes.next_id());
+            item.add(Some(id), own.clone());
             for endpoint in &service.endpoints {
                 let added = take(endpoint.dependencies.len());
                 // An endpoint makes the calls of its service and its own.
-                item.add(Some(index as u32), own.iter().copied().chain(added).collect());
+                item.add(Some(id), own.iter().copied().chain(added).collect());
             }
         }
         for flow in &topology.flows {
-            item.flows.push(item.nodes.len() as u32);
+            item.flows.push(item.nodes.next_id());
             let steps = take(flow.steps.len());
-            item.add(None, steps.collect());
+            item.add(None, steps.iter().collect());
         }
         item
     }
 
-    fn add(&mut self, service: Option<u32>, calls: Vec<u32>) {
+    fn add(&mut self, service: Option<ServiceId>, calls: Vec<DependencyId>) {
         self.nodes.push(service);
         self.calls.push(calls);
     }
 
-    fn node(&self, node: NodeRef) -> u32 {
-        self.first[node.service.0 as usize] + node.endpoint.map_or(0, |endpoint| endpoint + 1)
+    fn node(&self, node: NodeRef) -> DeclaredNodeId {
+        let DeclaredNodeId(plain) = self.first[node.service];
+        DeclaredNodeId(plain + node.endpoint.map_or(0, |endpoint| endpoint + 1))
     }
 
     /// Returns the nodes that each node refers to while it serves.
     fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
-        let declared_nodes: Vec<&model::Dependency> = topology
-            .declared_dependencies()
-            .map(|(_, declared_dependency)| declared_dependency)
-            .collect();
-        let arcs_of = |calls: &Vec<u32>| {
+        let declared: Table<DependencyId, &model::Dependency> =
+            topology.declared_dependencies().map(|(_, dependency)| dependency).collect();
+        let arcs_of = |calls: &Vec<DependencyId>| {
             let serving = calls
                 .iter()
-                .map(|call| declared_nodes[*call as usize])
+                .map(|call| declared[*call])
                 // What is needed only to start takes no part in serving, so it makes no cycle
                 // either.
                 .filter(|call| call.phase == Phase::Serve);
@@ -140,14 +151,14 @@ impl DeclaredNodes {
         let plain = |service| NodeRef { service, endpoint: None };
         let cache = dependency.cache.and_then(|cache| cache.service).map(plain);
         let fallback = dependency.fallback.and_then(|fallback| fallback.on);
-        dependency.on.iter().copied().chain(cache).chain(fallback).map(|node| self.node(node))
+        dependency.on.iter().copied().chain(cache).chain(fallback).map(|node| self.node(node).0)
     }
 }
 
-fn compile_dependencies(topology: &Topology) -> Vec<Dependency> {
+fn compile_dependencies(topology: &Topology) -> Table<DependencyId, Dependency> {
     // There are many, so their names are hashed piece by piece instead of being put together.
     let [propagation, fallback] = ["propagation", "fallback"].map(Key::of);
-    let mut dependencies: Vec<Dependency> = topology
+    let mut dependencies: Table<DependencyId, Dependency> = topology
         .declared_dependencies()
         .map(|(caller, declared)| Dependency {
             // Load brings no failure to its caller, only requests to what it calls.
@@ -156,8 +167,7 @@ fn compile_dependencies(topology: &Topology) -> Vec<Dependency> {
             propagation_key: dependency_key(propagation, topology, caller, declared),
             works: declared.fallback.map_or(1.0, |fallback| fallback.works.get()),
             works_key: dependency_key(fallback, topology, caller, declared),
-            call: NONE,
-            caller: NONE,
+            observed: None,
         })
         .collect();
     number_repeats(&mut dependencies);
@@ -195,11 +205,11 @@ fn dependency_key(
 }
 
 /// Puts `#2`, `#3` and so on behind the names of dependencies that have the name of an earlier one.
-fn number_repeats(dependencies: &mut [Dependency]) {
-    let mut order: Vec<u32> = (0..dependencies.len() as u32).collect();
-    let key = |index: u32| (dependencies[index as usize].propagation_key, index);
-    // The index decides between equal keys, so the first one written keeps the plain name.
-    order.sort_unstable_by_key(|index| key(*index));
+fn number_repeats(dependencies: &mut Table<DependencyId, Dependency>) {
+    let mut order: Vec<DependencyId> = dependencies.ids().iter().collect();
+    let key = |id: DependencyId| (dependencies[id].propagation_key, id);
+    // The id decides between equal keys, so the first one written keeps the plain name.
+    order.sort_unstable_by_key(|id| key(*id));
     let mut repeats = Vec::new();
     let mut number = 1;
     for pair in order.windows(2) {
@@ -208,8 +218,8 @@ fn number_repeats(dependencies: &mut [Dependency]) {
             repeats.push((pair[1], number));
         }
     }
-    for (index, number) in repeats {
-        let Dependency { propagation_key, works_key, .. } = &mut dependencies[index as usize];
+    for (id, number) in repeats {
+        let Dependency { propagation_key, works_key, .. } = &mut dependencies[id];
         for key in [propagation_key, works_key] {
             *key = key.followed_by("#").numbered(number);
         }
@@ -223,9 +233,9 @@ pub(super) fn unrepeated(seen: &mut BTreeMap<String, u32>, name: String) -> Stri
     if *count == 1 { name } else { format!("{name}#{count}") }
 }
 
-fn compile_domains(topology: &Topology) -> Vec<Domain> {
+fn compile_domains(topology: &Topology) -> Table<DomainId, Domain> {
     let domain = |item: &model::Domain| Domain {
-        within: item.within.map_or(NONE, |domain| domain.0),
+        within: item.within,
         unavailability: unavailability(item.availability),
         // By name and not by number, so that a domain added above moves no draw.
         key: Key::new("domain", &item.name),
@@ -239,16 +249,16 @@ fn unavailability(availability: Option<Share>) -> f64 {
 }
 
 /// Domains by how deep they lie, so that each comes after the one it is within.
-fn domain_order(topology: &Topology) -> Vec<u32> {
-    let depth = |mut domain: u32| {
+fn domain_order(topology: &Topology) -> Vec<DomainId> {
+    let depth = |mut domain: DomainId| {
         let mut depth = 0;
-        while let Some(within) = topology.domains[domain as usize].within {
-            domain = within.0;
+        while let Some(within) = topology.domain(domain).within {
+            domain = within;
             depth += 1;
         }
         depth
     };
-    let mut order: Vec<u32> = (0..topology.domains.len() as u32).collect();
+    let mut order: Vec<DomainId> = (0..topology.domains.len()).map(DomainId::new).collect();
     order.sort_by_key(|domain| depth(*domain));
     order
 }
@@ -258,35 +268,33 @@ fn add_nodes(
     topology: &Topology,
     declared_nodes: &DeclaredNodes,
     components: &[EvaluationGroup],
-    place: &[u32],
+    place: &Table<DeclaredNodeId, NodeId>,
 ) {
-    let all: Vec<&model::Dependency> = topology
-        .declared_dependencies()
-        .map(|(_, declared_dependency)| declared_dependency)
-        .collect();
-    for (group, component) in components.iter().enumerate() {
-        let first = plan.nodes.len() as u32;
-        for node in &component.nodes {
-            let first_call = plan.calls.len() as u32;
-            for dependency in &declared_nodes.calls[*node as usize] {
-                let item = all[*dependency as usize];
+    let all: Table<DependencyId, &model::Dependency> =
+        topology.declared_dependencies().map(|(_, dependency)| dependency).collect();
+    for component in components {
+        let first = plan.nodes.next_id();
+        for node in component.nodes.iter().copied().map(DeclaredNodeId) {
+            let first_call = plan.calls.next_id();
+            for dependency in &declared_nodes.calls[node] {
+                let item = all[*dependency];
                 // What is needed only to start is not called while serving.
                 if item.phase == Phase::Serve {
                     add_call(plan, declared_nodes, place, *dependency, item);
                 }
             }
             plan.nodes.push(Node {
-                service: declared_nodes.nodes[*node as usize].unwrap_or(NONE),
-                calls: first_call..plan.calls.len() as u32,
-                group: group as u32,
+                service: declared_nodes.nodes[node],
+                calls: IdRange { start: first_call, end: plan.calls.next_id() },
+                group: plan.groups.next_id(),
                 has_timed_guard: false,
                 tracks_failing_since: false,
                 traffic: Traffic::default(),
             });
         }
         // A component is one stretch of nodes, since they are added one component after the other.
-        let nodes = first..plan.nodes.len() as u32;
-        plan.groups.push(Group { nodes: nodes.clone(), cyclic: component.cyclic });
+        let nodes = IdRange { start: first, end: plan.nodes.next_id() };
+        plan.groups.push(Group { nodes, cyclic: component.cyclic });
         mark_intra_cycle(plan, nodes);
     }
 }
@@ -294,14 +302,16 @@ fn add_nodes(
 fn add_call(
     plan: &mut Plan,
     declared_nodes: &DeclaredNodes,
-    place: &[u32],
-    number: u32,
+    place: &Table<DeclaredNodeId, NodeId>,
+    dependency: DependencyId,
     item: &model::Dependency,
 ) {
-    let node = |node: NodeRef| place[declared_nodes.node(node) as usize];
-    let first = plan.members.len() as u32;
+    let node = |node: NodeRef| place[declared_nodes.node(node)];
+    let first = plan.members.next_id();
     let member = |on: &NodeRef| Member { node: node(*on), weight: 0.0, extra: false };
-    plan.members.extend(item.on.iter().map(member));
+    for on in &item.on {
+        plan.members.push(member(on));
+    }
     let breaker = item.circuit_breaker == Some(true);
     let timeout = item.waits_per_attempt().map_or(f64::INFINITY, Seconds::get);
     // A breaker cuts off what hangs as a timeout does.
@@ -309,13 +319,13 @@ fn add_call(
     let cache = item.cache.map(|cache| Cache {
         ttl: cache.ttl.map_or(f64::INFINITY, Seconds::get),
         hit_ratio: cache.hit_ratio.get(),
-        node: cache.service.map_or(NONE, |service| node(NodeRef { service, endpoint: None })),
-        refill: NONE,
+        node: cache.service.map(|service| node(NodeRef { service, endpoint: None })),
+        refills: IdRange::EMPTY,
     });
     let buffer = item.buffer.map(|buffer| Buffer {
         holds: buffer.holds.get(),
         drops: buffer.when_full == WhenFull::Drop,
-        consumer: NONE,
+        consumer: None,
     });
     let fallback = match item.fallback.map(|fallback| fallback.on) {
         None => Fallback::None,
@@ -329,12 +339,12 @@ fn add_call(
         is_parallel: item.parallel,
         mode: item.mode,
         failover: item.failover.map_or(0.0, Seconds::get),
-        active_slot: NONE,
+        active_slot: None,
         cache,
         buffer,
         fallback,
         fallback_weight: 0.0,
-        buffer_slot: NONE,
+        buffer_slot: None,
     };
     // Boxed only where there is one: most calls have none, and the engines walk over all of them.
     let is_guarded = item.retry_budget.is_some()
@@ -346,8 +356,8 @@ fn add_call(
         || guards.buffer.is_some()
         || guards.fallback != Fallback::None;
     plan.calls.push(Call {
-        dependency: number,
-        members: first..plan.members.len() as u32,
+        dependency,
+        members: IdRange { start: first, end: plan.members.next_id() },
         needs: item.needs,
         any_of: item.any_of,
         soft: item.is_soft(),
@@ -368,14 +378,13 @@ fn add_call(
 }
 
 /// Marks the calls of these nodes that refer to one of them.
-fn mark_intra_cycle(plan: &mut Plan, group: Range<u32>) {
-    for node in group.clone() {
-        let calls = plan.nodes[node as usize].calls.clone();
-        for call in calls {
-            let item = &plan.calls[call as usize];
+fn mark_intra_cycle(plan: &mut Plan, group: IdRange<NodeId>) {
+    for node in group {
+        for call in plan.nodes[node].calls {
+            let item = &plan.calls[call];
             // Caches and fallbacks count too: failure can go round through them.
-            let intra_cycle = plan.referred(item).any(|node| group.contains(&node));
-            plan.calls[call as usize].intra_cycle = intra_cycle;
+            let intra_cycle = plan.referred(item).any(|node| group.contains(node));
+            plan.calls[call].intra_cycle = intra_cycle;
         }
     }
 }
@@ -384,12 +393,13 @@ fn add_services(
     plan: &mut Plan,
     topology: &Topology,
     declared_nodes: &DeclaredNodes,
-    place: &[u32],
+    place: &Table<DeclaredNodeId, NodeId>,
 ) {
-    for (index, service) in topology.services.iter().enumerate() {
-        let first = declared_nodes.first[index];
-        let place_of = |offset: usize| place[first as usize + offset];
-        let first_replica = plan.replicas.len() as u32;
+    for service in &topology.services {
+        let id = plan.services.next_id();
+        let first = declared_nodes.first[id];
+        let place_of = |offset: usize| place[DeclaredNodeId::new(first.index() + offset)];
+        let first_replica = plan.replicas.next_id();
         if let Some(replicas) = &service.replicas {
             for number in 0..replicas.count {
                 // Replicas are dealt out in turn over the domains that are named.
@@ -398,7 +408,7 @@ fn add_services(
                     unavailability: unavailability(replicas.availability),
                     // By service and number, so that one replica more moves no other draw.
                     key: Key::new("replica", &format!("{}#{number}", service.name)),
-                    domain: domain.map_or(NONE, |domain| domain.0),
+                    domain: domain.copied(),
                 });
             }
         }
@@ -408,8 +418,8 @@ fn add_services(
             unavailability: unavailability(service.availability),
             key: Key::new("service", &service.name),
             during: false,
-            domains: service.domains.iter().map(|domain| domain.0).collect(),
-            replicas: first_replica..plan.replicas.len() as u32,
+            domains: service.domains.clone(),
+            replicas: IdRange { start: first_replica, end: plan.replicas.next_id() },
             needs: service.replicas.as_ref().map_or(0, |replicas| replicas.needs),
             failover: service
                 .replicas
@@ -429,7 +439,7 @@ fn add_services(
             restart: service.recovery.restart.get(),
             warmup: service.recovery.warmup.get(),
             crashes: service.recovery.crashes,
-            start_needs: start_needs(index as u32, service, declared_nodes, place),
+            start_needs: start_needs(id, service, declared_nodes, place),
         });
         mark_observed(plan, place_of(0));
         for endpoint in 1..=service.endpoints.len() {
@@ -463,10 +473,10 @@ fn compile_latency(latency: model::Latency) -> Lognormal {
 
 /// The hard dependencies of a service and its endpoints on other services, of either phase.
 fn start_needs(
-    own: u32,
+    own: ServiceId,
     service: &model::Service,
     declared_nodes: &DeclaredNodes,
-    place: &[u32],
+    place: &Table<DeclaredNodeId, NodeId>,
 ) -> Vec<StartNeed> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
     let hard =
@@ -474,12 +484,12 @@ fn start_needs(
     // Load is not waited for by a restart: it needs no answer.
     let hard = hard.filter(|hard| hard.kind != Some(CallKind::Load));
     // A service that waited for itself would never start.
-    hard.filter(|hard| hard.on.iter().all(|on| on.service.0 != own))
+    hard.filter(|hard| hard.on.iter().all(|on| on.service != own))
         .map(|hard| StartNeed {
             any_of: hard
                 .on
                 .iter()
-                .map(|on| (on.service.0, place[declared_nodes.node(*on) as usize]))
+                .map(|on| (on.service, place[declared_nodes.node(*on)]))
                 .collect(),
             needs: hard.needs,
             start_only: hard.phase == Phase::Start,
@@ -489,19 +499,21 @@ fn start_needs(
 
 /// Makes the calls of a node those at which its dependencies are observed, unless another node's
 /// are already: the plain node comes first, so a service's dependencies are observed there.
-fn mark_observed(plan: &mut Plan, node: u32) {
-    for call in plan.nodes[node as usize].calls.clone() {
-        let dependency = &mut plan.dependencies[plan.calls[call as usize].dependency as usize];
-        if dependency.call == NONE {
-            dependency.call = call;
-            dependency.caller = node;
-        }
+fn mark_observed(plan: &mut Plan, caller: NodeId) {
+    for call in plan.nodes[caller].calls {
+        let dependency = &mut plan.dependencies[plan.calls[call].dependency];
+        dependency.observed.get_or_insert(ObservedCall { call, caller });
     }
 }
 
-fn add_flows(plan: &mut Plan, topology: &Topology, declared_nodes: &DeclaredNodes, place: &[u32]) {
+fn add_flows(
+    plan: &mut Plan,
+    topology: &Topology,
+    declared_nodes: &DeclaredNodes,
+    place: &Table<DeclaredNodeId, NodeId>,
+) {
     for (flow, node) in topology.flows.iter().zip(&declared_nodes.flows) {
-        let node = place[*node as usize];
+        let node = place[*node];
         plan.flows.push(Flow {
             node,
             // Not a number where it is not known: any count of orders made of it is then not known
@@ -526,29 +538,30 @@ fn add_flows(plan: &mut Plan, topology: &Topology, declared_nodes: &DeclaredNode
 
 /// Numbers the caches that come back cold, for each dependency and member.
 fn add_refills(plan: &mut Plan, topology: &Topology) {
-    let refills: Vec<Option<f64>> = topology
+    let refill_times: Table<DependencyId, Option<f64>> = topology
         .declared_dependencies()
         .map(|(_, item)| item.cache.and_then(|cache| cache.refill).map(Seconds::get))
         .collect();
-    let mut first = vec![NONE; refills.len()];
-    for node in 0..plan.nodes.len() {
-        let service = plan.nodes[node].service;
-        for call in plan.nodes[node].calls.clone() {
-            let item = &mut plan.calls[call as usize];
-            let dependency = item.dependency as usize;
-            let Some(half) = refills[dependency] else { continue };
-            let (members, place) = (item.members.len(), &mut first[dependency]);
+    let mut refills: Table<DependencyId, Option<IdRange<RefillId>>> =
+        Table::filled(None, refill_times.len());
+    for (id, node) in plan.nodes.entries() {
+        let service = node.service;
+        for call in node.calls {
+            let item = &mut plan.calls[call];
+            let Some(half) = refill_times[item.dependency] else { continue };
+            let members = item.members.len();
             let guards = item.guards.as_mut().expect("a call with a cache has guards");
             let cache = guards.cache.as_mut().expect("it refills");
-            if *place == NONE {
-                *place = plan.refills.len() as u32;
+            // Who makes the calls of a dependency fills the same caches.
+            cache.refills = *refills[item.dependency].get_or_insert_with(|| {
+                let start = plan.refills.next_id();
                 let (cache, hit_ratio) = (cache.node, cache.hit_ratio);
                 let new = Refill { service, cache, half, hit_ratio, callers: Vec::new() };
                 plan.refills.resize(plan.refills.len() + members, new);
-            }
-            cache.refill = *place;
-            for refill in &mut plan.refills[*place as usize..*place as usize + members] {
-                refill.callers.push(node as u32);
+                IdRange { start, end: plan.refills.next_id() }
+            });
+            for refill in &mut plan.refills[cache.refills] {
+                refill.callers.push(id);
             }
         }
     }
@@ -556,10 +569,10 @@ fn add_refills(plan: &mut Plan, topology: &Topology) {
 
 /// Notes which nodes and calls are watched for how long they have been failing.
 fn mark_waiting(plan: &mut Plan) {
-    let (mut buffer_slot, mut active_slot) = (0, 0);
-    for node in 0..plan.nodes.len() {
-        for call in plan.nodes[node].calls.clone() {
-            let item = &mut plan.calls[call as usize];
+    let (mut buffer_slots, mut active_slots) = (0, 0);
+    for node in plan.nodes.ids() {
+        for call in plan.nodes[node].calls {
+            let item = &mut plan.calls[call];
             let has_ttl = item.cache().is_some_and(|cache| cache.ttl.is_finite());
             let has_buffer = item.buffer().is_some();
             // Members stand in for each other, so it is the time since all of them fail that
@@ -568,24 +581,24 @@ fn mark_waiting(plan: &mut Plan) {
                 && item.any_of
                 && let Some(guards) = &mut item.guards
             {
-                guards.buffer_slot = buffer_slot;
-                buffer_slot += 1;
+                guards.buffer_slot = Some(BufferSlot(buffer_slots));
+                buffer_slots += 1;
             }
             if item.mode() == Some(MemberMode::Failover)
                 && let Some(guards) = &mut item.guards
             {
-                guards.active_slot = active_slot;
-                active_slot += 1;
+                guards.active_slot = Some(ActiveSlot(active_slots));
+                active_slots += 1;
             }
             let learns = item.failover() > 0.0;
             if !has_ttl && !has_buffer && !learns {
                 continue;
             }
-            let members = item.members.clone();
+            let members = item.members;
             plan.nodes[node].has_timed_guard = true;
             for member in members {
-                let node = plan.members[member as usize].node;
-                plan.nodes[node as usize].tracks_failing_since = true;
+                let node = plan.members[member].node;
+                plan.nodes[node].tracks_failing_since = true;
             }
         }
     }

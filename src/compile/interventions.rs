@@ -1,6 +1,6 @@
 //! Interventions of operators and automations, as numbers.
 
-use super::plan::{Hit, NONE, Plan, Schedule};
+use super::plan::{Hit, Plan, Schedule, ServiceId};
 use crate::model::action::{Action, ActionKind, Automation};
 use crate::model::{Change, Seconds, Share, Topology};
 
@@ -41,9 +41,9 @@ pub struct ScheduledIntervention {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutomationRule {
     /// Who does it: nothing happens while that is failed, or switched off.
-    pub service: u32,
+    pub service: ServiceId,
     /// Node that the rule watches.
-    pub watches: u32,
+    pub watches: ServiceId,
     /// From which failing share on.
     pub failing: f64,
     /// For how many seconds without a break.
@@ -65,9 +65,9 @@ pub struct Intervention {
     pub kind: InterventionKind,
     /// To which services; empty = to all orders ([`InterventionKind::Shed`]), to all that is broken
     /// ([`InterventionKind::Fix`]).
-    pub services: Vec<u32>,
-    /// Whose calls alone are led around; [`super::plan::NONE`] = everybody's.
-    pub caller: u32,
+    pub services: Vec<ServiceId>,
+    /// Whose calls alone are led around; `None` = everybody's.
+    pub caller: Option<ServiceId>,
     /// To which share.
     pub share: f64,
     /// Whether what restarts gets no calls any more before it does.
@@ -105,7 +105,7 @@ pub(super) fn add_interventions(plan: &mut Plan, topology: &Topology, change: &C
     if change.actions.iter().any(Action::ends_cause) {
         forget_own_recovery(schedule);
     }
-    let owned = topology.services.iter().zip(0_u32..);
+    let owned = topology.services.iter().zip(plan.services.ids());
     let rules = owned
         .flat_map(|(owned, service)| owned.automations.iter().map(move |item| (service, item)));
     let rules: Vec<AutomationRule> =
@@ -120,7 +120,7 @@ fn replaced_instances(
     change: &Change,
 ) -> Vec<ScheduledIntervention> {
     let mut all = Vec::new();
-    let mut services: Vec<u32> = Vec::new();
+    let mut services: Vec<ServiceId> = Vec::new();
     for (target, item) in change.targets.iter().zip(&plan.targets) {
         let (Hit::Service(service) | Hit::Endpoint { service, .. }) = item.hit else { continue };
         let rollout = target.rollout.as_ref().or(change.rollout.as_ref());
@@ -130,11 +130,11 @@ fn replaced_instances(
             continue;
         }
         services.push(service);
-        let replicas = topology.services[service as usize].replicas.as_ref();
+        let replicas = topology.service(service).replicas.as_ref();
         let intervention = Intervention {
             kind: InterventionKind::RemoveCapacity,
             services: vec![service],
-            caller: NONE,
+            caller: None,
             share: replacing.away(replicas.map(|replicas| replicas.count)),
             drained: false,
         };
@@ -153,10 +153,9 @@ fn forget_own_recovery(schedule: &mut Schedule) {
 }
 
 fn compile_action(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
-    let target = action.target.map(|target| target.0);
-    let caller = action.caller.map_or(NONE, |caller| caller.0);
-    let intervention = compile_intervention(plan, action.action, target, action.share);
-    let intervention = Intervention { caller, drained: action.drained, ..intervention };
+    let intervention = compile_intervention(plan, action.action, action.target, action.share);
+    let intervention =
+        Intervention { caller: action.caller, drained: action.drained, ..intervention };
     let at = action.at.get();
     let begins = ScheduledIntervention { at, undoes: None, intervention: intervention.clone() };
     // An end is an event of its own, in its place in time.
@@ -168,16 +167,16 @@ fn compile_action(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
     std::iter::once(begins).chain(ends).collect()
 }
 
-fn compile_automation(plan: &Plan, service: u32, automation: &Automation) -> AutomationRule {
+fn compile_automation(plan: &Plan, service: ServiceId, automation: &Automation) -> AutomationRule {
     AutomationRule {
         service,
-        watches: automation.watches.0,
+        watches: automation.watches,
         failing: automation.failing.get(),
         lasting: automation.lasting.get(),
         intervention: compile_intervention(
             plan,
             automation.action,
-            Some(automation.target.0),
+            Some(automation.target),
             automation.share,
         ),
         every: Seconds::get(automation.every),
@@ -189,7 +188,7 @@ fn compile_automation(plan: &Plan, service: u32, automation: &Automation) -> Aut
 fn compile_intervention(
     plan: &Plan,
     action: ActionKind,
-    target: Option<u32>,
+    target: Option<ServiceId>,
     share: Option<Share>,
 ) -> Intervention {
     let broken = target_services(plan);
@@ -210,27 +209,27 @@ fn compile_intervention(
         (_, Some(target)) => vec![target],
         (InterventionKind::AddCapacity, None) => {
             // Capacity means something only where a load is known.
-            let is_limited = |number: &u32| plan.services[*number as usize].utilization > 0.0;
-            (0..plan.services.len() as u32).filter(is_limited).collect()
+            let is_limited = |id: &ServiceId| plan.services[*id].utilization > 0.0;
+            plan.services.ids().iter().filter(is_limited).collect()
         }
         (_, None) => broken,
     };
     Intervention {
         kind,
         services,
-        caller: NONE,
+        caller: None,
         share: share.map_or(1.0, Share::get),
         drained: false,
     }
 }
 
 /// The services that targets hit.
-fn target_services(plan: &Plan) -> Vec<u32> {
+fn target_services(plan: &Plan) -> Vec<ServiceId> {
     let services = plan.targets.iter().filter_map(|target| match target.hit {
         Hit::Service(service) | Hit::Endpoint { service, .. } => Some(service),
         Hit::Domain(_) => None,
     });
-    let mut services: Vec<u32> = services.collect();
+    let mut services: Vec<ServiceId> = services.collect();
     // A service with several targets is one.
     services.sort_unstable();
     services.dedup();

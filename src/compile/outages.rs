@@ -1,7 +1,7 @@
 //! Outages that come and go in time, for everything whose availability is declared.
 
 use super::key::Key;
-use super::plan::{OutageOf, OutageProcess};
+use super::plan::{DomainId, OutageOf, OutageProcess, ReplicaId, ServiceId};
 use super::scenario::compile_delay;
 use crate::model::change::Delay;
 use crate::model::outages::outage_rate;
@@ -27,23 +27,25 @@ pub(super) fn outage_processes(topology: &Topology) -> Vec<OutageProcess> {
             });
         }
     };
-    for (domain, item) in (0..).zip(&topology.domains) {
-        add(OutageOf::Domain(domain), &item.name, item.availability, item.mttr);
+    for (domain, item) in topology.domains.iter().enumerate() {
+        add(OutageOf::Domain(DomainId::new(domain)), &item.name, item.availability, item.mttr);
     }
-    let mut replica = 0;
-    for (service, item) in (0..).zip(&topology.services) {
+    let mut replicas_before = 0;
+    for (service, item) in topology.services.iter().enumerate() {
+        let service = ServiceId::new(service);
         add(OutageOf::Service(service), &item.name, item.availability, item.mttr);
         let Some(replicas) = &item.replicas else { continue };
         for number in 0..replicas.count {
             // Without an availability of their own, replicas have no outages of their own.
             if replicas.availability.is_some() {
+                let replica = ReplicaId::new(replicas_before + number as usize);
                 let of = OutageOf::Replica { replica, service };
                 let name = format!("{}#{number}", item.name);
                 add(of, &name, replicas.availability, replicas.mttr);
             }
-            // Counted even without outages: it is the place among all replicas.
-            replica += 1;
         }
+        // Counted even without outages: ids are places among all replicas.
+        replicas_before += replicas.count as usize;
     }
     all
 }

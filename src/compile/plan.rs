@@ -1,18 +1,40 @@
 //! A topology and a change as dense arrays of numbers, in evaluation order.
 //!
-//! A plan holds no strings: equal plans give equal tallies. Indices are `u32` and typed by the
-//! name of the field that holds them; the order of services, domains and flows is that of the
-//! topology, the order of nodes is the order of evaluation, dependencies before callers.
-
-use std::ops::Range;
+//! A plan holds no strings: equal plans give equal tallies. Each array is indexed by ids of its own
+//! kind only. The order of services, domains and flows is that of the topology, the order of nodes
+//! is the order of evaluation, dependencies before callers.
 
 use super::interventions::Interventions;
 use super::key::Key;
 use crate::model::change::Routing;
+use crate::model::id::{IdRange, Table, declare_ids};
 use crate::model::topology::MemberMode;
+pub use crate::model::topology::{DomainId, FlowId, ServiceId};
 
-/// No such node, service or entry.
-pub const NONE: u32 = u32::MAX;
+declare_ids! {
+    /// The number of a node: its index in [`Plan::nodes`], in the order of evaluation.
+    NodeId;
+    /// The number of a component: its index in [`Plan::groups`].
+    GroupId;
+    /// The number of a call: its index in [`Plan::calls`].
+    CallId;
+    /// The number of a member: its index in [`Plan::members`].
+    MemberId;
+    /// The number of a call among those that go to one member at a time.
+    ActiveSlot;
+    /// The number of a call among those of an `any_of` with a buffer.
+    BufferSlot;
+    /// The number of a dependency as written: its index in [`Plan::dependencies`].
+    DependencyId;
+    /// The number of a replica: its index in [`Plan::replicas`].
+    ReplicaId;
+    /// The number of a target: its index in [`Plan::targets`].
+    TargetId;
+    /// The number of a node that takes messages at its own pace: its index in [`Plan::consumers`].
+    ConsumerId;
+    /// The number of a cache that comes back cold: its index in [`Plan::refills`].
+    RefillId;
+}
 
 /// Everything an engine needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,36 +44,36 @@ pub struct Plan {
     /// From which peak share on something counts as degraded.
     pub degraded: f64,
     /// In evaluation order.
-    pub nodes: Vec<Node>,
+    pub nodes: Table<NodeId, Node>,
     /// The strongly connected components of the nodes, in evaluation order.
-    pub groups: Vec<Group>,
+    pub groups: Table<GroupId, Group>,
     /// The calls of all nodes, a node's in a row.
-    pub calls: Vec<Call>,
+    pub calls: Table<CallId, Call>,
     /// Members of all calls, those of a call in a row.
-    pub members: Vec<Member>,
+    pub members: Table<MemberId, Member>,
     /// The dependencies as written: what is drawn and counted once, however many nodes call it.
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: Table<DependencyId, Dependency>,
     /// By the number of the service in the topology.
-    pub services: Vec<Service>,
+    pub services: Table<ServiceId, Service>,
     /// By the number of the flow in the topology.
-    pub flows: Vec<Flow>,
+    pub flows: Table<FlowId, Flow>,
     /// By the number of the domain in the topology.
-    pub domains: Vec<Domain>,
+    pub domains: Table<DomainId, Domain>,
     /// Domains such that every one comes after the one it is within.
-    pub domain_order: Vec<u32>,
+    pub domain_order: Vec<DomainId>,
     /// All replicas of all services, a service's in a row.
-    pub replicas: Vec<Replica>,
+    pub replicas: Table<ReplicaId, Replica>,
     /// Outages that come and go without the change; empty for a single moment, in which things are
     /// down or not.
     pub outages: Vec<OutageProcess>,
     /// The things changed.
-    pub targets: Vec<Target>,
+    pub targets: Table<TargetId, Target>,
     /// Limits on how many calls of a dependency are in progress.
     pub bulkheads: Vec<Bulkhead>,
     /// Caches that come back cold after they were lost, those of a dependency in a row.
-    pub refills: Vec<Refill>,
+    pub refills: Table<RefillId, Refill>,
     /// Nodes that take messages out of buffers at their own pace.
-    pub consumers: Vec<Consumer>,
+    pub consumers: Table<ConsumerId, Consumer>,
     /// Whether targets that fail every request have made their own calls before.
     pub failing_targets_call: bool,
     /// Pools of which nobody can tell how much of them is in use in normal times, in their order.
@@ -77,12 +99,12 @@ pub struct Plan {
 /// A service as such, an endpoint, or a flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// The service it belongs to; [`NONE`] for a flow.
-    pub service: u32,
+    /// The service it belongs to; `None` for a flow.
+    pub service: Option<ServiceId>,
     /// Its calls, in [`Plan::calls`].
-    pub calls: Range<u32>,
+    pub calls: IdRange<CallId>,
     /// Its component, in [`Plan::groups`].
-    pub group: u32,
+    pub group: GroupId,
     /// Whether some call has a guard that depends on for how long its dependency has been failing.
     pub has_timed_guard: bool,
     /// Whether some call's guard asks for how long this node has been failing.
@@ -108,7 +130,7 @@ pub struct Traffic {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// In [`Plan::nodes`].
-    pub nodes: Range<u32>,
+    pub nodes: IdRange<NodeId>,
     /// Whether it is a cycle.
     pub cyclic: bool,
 }
@@ -117,9 +139,9 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// Which dependency as written it is.
-    pub dependency: u32,
-    /// Range of its members in [`Plan::members`].
-    pub members: Range<u32>,
+    pub dependency: DependencyId,
+    /// Its members, in [`Plan::members`].
+    pub members: IdRange<MemberId>,
     /// How many of them must answer.
     pub needs: u32,
     /// Whether the members stand in for each other.
@@ -167,8 +189,8 @@ pub struct Guards {
     pub mode: Option<MemberMode>,
     /// For how many seconds it goes on calling a member that fails.
     pub failover: f64,
-    /// Its number among the calls that go to one member at a time; [`NONE`] for all others.
-    pub active_slot: u32,
+    /// Its number among the calls that go to one member at a time; `None` for all others.
+    pub active_slot: Option<ActiveSlot>,
     /// Answers kept.
     pub cache: Option<Cache>,
     /// A queue.
@@ -177,8 +199,8 @@ pub struct Guards {
     pub fallback: Fallback,
     /// The weight of its fallback traffic at the fallback's node and service.
     pub fallback_weight: f64,
-    /// Slot in `entries_since` for a buffered `any_of`; [`NONE`] for all other calls.
-    pub buffer_slot: u32,
+    /// Its number among the calls of an `any_of` with a buffer; `None` for all others.
+    pub buffer_slot: Option<BufferSlot>,
 }
 
 impl Call {
@@ -218,10 +240,10 @@ impl Call {
         self.guards.as_ref().map_or(0.0, |guards| guards.failover)
     }
 
-    /// Returns its number among the calls that go to one member at a time; [`NONE`] for all others.
+    /// Returns its number among the calls that go to one member at a time; `None` for all others.
     #[inline]
-    pub fn active_slot(&self) -> u32 {
-        self.guards.as_ref().map_or(NONE, |guards| guards.active_slot)
+    pub fn active_slot(&self) -> Option<ActiveSlot> {
+        self.guards.as_ref().and_then(|guards| guards.active_slot)
     }
 
     /// Answers kept.
@@ -242,10 +264,10 @@ impl Call {
         self.guards.as_ref().map_or(Fallback::None, |guards| guards.fallback)
     }
 
-    /// Returns the slot in `entries_since` for a buffered `any_of`; [`NONE`] for all other calls.
+    /// Returns its number among the calls of an `any_of` with a buffer; `None` for all others.
     #[inline]
-    pub fn buffer_slot(&self) -> u32 {
-        self.guards.as_ref().map_or(NONE, |guards| guards.buffer_slot)
+    pub fn buffer_slot(&self) -> Option<BufferSlot> {
+        self.guards.as_ref().and_then(|guards| guards.buffer_slot)
     }
 }
 
@@ -253,7 +275,7 @@ impl Call {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     /// The node.
-    pub node: u32,
+    pub node: NodeId,
     /// The weight of this traffic among what arrives at the node and its service.
     pub weight: f64,
     /// Whether it is not normal traffic, but comes only by way of a fallback.
@@ -267,10 +289,11 @@ pub struct Cache {
     pub ttl: f64,
     /// The share of calls answered.
     pub hit_ratio: f64,
-    /// The node of the service that holds them, or [`NONE`].
-    pub node: u32,
-    /// Its first member's number in [`Plan::refills`]; [`NONE`] where it comes back full after it was lost.
-    pub refill: u32,
+    /// The node of the service that holds them; `None` where the caller does.
+    pub node: Option<NodeId>,
+    /// Its refills, one for each member of the call, in [`Plan::refills`]; none where it comes back full
+    /// after it was lost.
+    pub refills: IdRange<RefillId>,
 }
 
 impl Cache {
@@ -289,9 +312,9 @@ pub struct Buffer {
     pub holds: f64,
     /// Whether it then loses what comes, rather than blocking.
     pub drops: bool,
-    /// The node behind it in [`Plan::consumers`] that empties it at its own pace; [`NONE`] where that
+    /// The node behind it in [`Plan::consumers`] that empties it at its own pace; `None` where that
     /// pace is not known, so that it fills while the dependency is failing and is empty at once afterwards.
-    pub consumer: u32,
+    pub consumer: Option<ConsumerId>,
 }
 
 /// Fallback of a call that fails fast.
@@ -302,7 +325,7 @@ pub enum Fallback {
     /// Something that cannot fail.
     Static,
     /// A call of this node.
-    Node(u32),
+    Node(NodeId),
 }
 
 /// A dependency as written.
@@ -318,20 +341,27 @@ pub struct Dependency {
     pub works: f64,
     /// Key of the Bernoulli draw for `works`.
     pub works_key: Key,
-    /// The call at which its containment is observed: the plain node's, if a service's. [`NONE`]
+    /// The call at which its containment is observed: the plain node's, if a service's. `None`
     /// for one of `phase: start`, which is not called while serving.
-    pub call: u32,
-    /// The node that makes that call, or [`NONE`].
-    pub caller: u32,
+    pub observed: Option<ObservedCall>,
+}
+
+/// The call at which the containment of a dependency is observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObservedCall {
+    /// The call.
+    pub call: CallId,
+    /// The node that makes it.
+    pub caller: NodeId,
 }
 
 /// A service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     /// Its plain node.
-    pub node: u32,
+    pub node: NodeId,
     /// The nodes of its endpoints, in the order of the topology.
-    pub endpoints: Vec<u32>,
+    pub endpoints: Vec<NodeId>,
     /// The chance that it is down for its own reasons.
     pub unavailability: f64,
     /// Key of the Bernoulli draw for it.
@@ -339,9 +369,9 @@ pub struct Service {
     /// Whether the change says that it is down the whole time.
     pub during: bool,
     /// It is down when all of these are; empty = never for this reason.
-    pub domains: Vec<u32>,
+    pub domains: Vec<DomainId>,
     /// Its replicas, in [`Plan::replicas`]; empty = not said.
-    pub replicas: Range<u32>,
+    pub replicas: IdRange<ReplicaId>,
     /// How many of them it needs.
     pub needs: u32,
     /// Seconds until callers know that some are down: until then their share of the calls fails.
@@ -381,7 +411,7 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartNeed {
     /// The services and the nodes of them that are meant.
-    pub any_of: Vec<(u32, u32)>,
+    pub any_of: Vec<(ServiceId, NodeId)>,
     /// How many.
     pub needs: u32,
     /// Whether they are needed only to start: then one that is failed anyway is waited for in vain.
@@ -395,15 +425,15 @@ pub struct Replica {
     pub unavailability: f64,
     /// Key of the Bernoulli draw for it.
     pub key: Key,
-    /// The domain it sits in, or [`NONE`].
-    pub domain: u32,
+    /// The domain it sits in, if one is declared.
+    pub domain: Option<DomainId>,
 }
 
 /// A failure domain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
-    /// The domain that takes it down, or [`NONE`].
-    pub within: u32,
+    /// The domain that takes it down, if it lies in one.
+    pub within: Option<DomainId>,
     /// The chance that it is down for its own reasons.
     pub unavailability: f64,
     /// Key of the Bernoulli draw for it.
@@ -433,15 +463,15 @@ pub struct OutageProcess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutageOf {
     /// A failure domain.
-    Domain(u32),
+    Domain(DomainId),
     /// A service.
-    Service(u32),
+    Service(ServiceId),
     /// A replica, and its service.
     Replica {
         /// In [`Plan::replicas`].
-        replica: u32,
+        replica: ReplicaId,
         /// Whose it is.
-        service: u32,
+        service: ServiceId,
     },
 }
 
@@ -449,7 +479,7 @@ pub enum OutageOf {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     /// Its node.
-    pub node: u32,
+    pub node: NodeId,
     /// Orders per second; NaN when not known.
     pub rate: f64,
     /// The share of customers who try again after a failure.
@@ -466,7 +496,7 @@ pub struct Flow {
     pub latency: Lognormal,
     /// The consumers in [`Plan::consumers`] that orders lead to, each with the share of orders that do;
     /// empty where nothing is promised.
-    pub messages: Vec<(u32, f64)>,
+    pub messages: Vec<(ConsumerId, f64)>,
 }
 
 impl Flow {
@@ -498,16 +528,16 @@ impl Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hit {
     /// All nodes of a service.
-    Service(u32),
+    Service(ServiceId),
     /// The node of one endpoint.
     Endpoint {
         /// Its service.
-        service: u32,
+        service: ServiceId,
         /// Its node.
-        node: u32,
+        node: NodeId,
     },
     /// A failure domain.
-    Domain(u32),
+    Domain(DomainId),
 }
 
 /// One thing changed.
@@ -557,7 +587,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bulkhead {
     /// The dependency as written.
-    pub dependency: u32,
+    pub dependency: DependencyId,
     /// How many, over all its calls.
     pub limit: f64,
     /// Its calls.
@@ -567,16 +597,16 @@ pub struct Bulkhead {
 /// A cache that comes back cold after it was lost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refill {
-    /// The service that makes the calls; [`NONE`] for a flow.
-    pub service: u32,
-    /// The node of the service that holds it; [`NONE`] where its caller does.
-    pub cache: u32,
+    /// The service that makes the calls; `None` for a flow.
+    pub service: Option<ServiceId>,
+    /// The node of the service that holds it; `None` where its caller does.
+    pub cache: Option<NodeId>,
     /// Seconds after which it answers half of what it did, if all misses are answered.
     pub half: f64,
     /// The share of calls that it answers.
     pub hit_ratio: f64,
     /// The nodes that make the calls.
-    pub callers: Vec<u32>,
+    pub callers: Vec<NodeId>,
 }
 
 impl Refill {
@@ -613,9 +643,9 @@ const REFILLED: f64 = 0.01;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consumer {
     /// The node.
-    pub node: u32,
+    pub node: NodeId,
     /// Its service, which states its utilization.
-    pub service: u32,
+    pub service: ServiceId,
     /// How much the largest of its buffers holds, in seconds of normal traffic.
     pub holds: f64,
     /// How much must wait for something to change: buffers are full, or orders are late; in order.
@@ -626,18 +656,18 @@ pub struct Consumer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnknownPool {
     /// The threads of a service, by its index.
-    Threads(u32),
+    Threads(ServiceId),
     /// The limit on calls of a dependency, by its index as declared.
-    Calls(u32),
+    Calls(DependencyId),
 }
 
 /// One call of a dependency that is limited.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LimitedCall {
     /// The call.
-    pub call: u32,
+    pub call: CallId,
     /// The node that makes it.
-    pub node: u32,
+    pub node: NodeId,
     /// How often in normal times, per second.
     pub rate: f64,
 }
@@ -725,10 +755,10 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertOf {
     /// Loss of a flow to the change.
-    Flow(u32),
+    Flow(FlowId),
     /// Failure of a target by itself, where the change has come: the others are what it is
     /// compared with.
-    Target(u32),
+    Target(TargetId),
 }
 
 /// A step of a rollout.
@@ -752,7 +782,7 @@ pub struct Delay {
     /// Without that.
     pub delay: Lognormal,
     /// Services that it needs.
-    pub needs: Vec<u32>,
+    pub needs: Vec<ServiceId>,
     /// How much longer.
     pub factor: f64,
 }
@@ -779,30 +809,39 @@ impl Plan {
     /// The calls of a node.
     #[inline]
     pub fn calls_of(&self, node: &Node) -> &[Call] {
-        &self.calls[node.calls.start as usize..node.calls.end as usize]
+        &self.calls[node.calls]
     }
 
     /// Returns the members of a call.
     #[inline]
     pub fn members_of(&self, call: &Call) -> &[Member] {
-        &self.members[call.members.start as usize..call.members.end as usize]
+        &self.members[call.members]
     }
 
     /// The nodes of a service: the plain one, then its endpoints.
     #[inline]
-    pub fn nodes_of(&self, service: u32) -> impl Iterator<Item = u32> + '_ {
-        let service = &self.services[service as usize];
+    pub fn nodes_of(&self, service: ServiceId) -> impl Iterator<Item = NodeId> + '_ {
+        let service = &self.services[service];
         std::iter::once(service.node).chain(service.endpoints.iter().copied())
+    }
+
+    /// Returns the service of a node that something calls.
+    ///
+    /// # Panics
+    /// For the node of a flow: nothing calls flows.
+    #[inline]
+    pub fn service_of(&self, node: NodeId) -> ServiceId {
+        self.nodes[node].service.expect("what is called is not a flow")
     }
 
     /// Everything a call refers to: its members, its fallback, and what holds its cache.
     #[inline]
-    pub fn referred<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = u32> + 'a {
+    pub fn referred<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = NodeId> + 'a {
         let fallback = match call.fallback() {
             Fallback::Node(node) => Some(node),
             Fallback::None | Fallback::Static => None,
         };
-        let cache = call.cache().map(|cache| cache.node).filter(|node| *node != NONE);
+        let cache = call.cache().and_then(|cache| cache.node);
         self.members_of(call).iter().map(|member| member.node).chain(fallback).chain(cache)
     }
 }

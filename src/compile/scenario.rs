@@ -7,7 +7,6 @@ use super::key::Key;
 use super::outages;
 use super::plan::{Delay, Hit, Lognormal, Plan, Schedule, Stage, Target};
 use crate::model::change::{self as model, Component, Modes, Routing, Slowness, TargetRef};
-use crate::model::topology::ServiceId;
 use crate::model::{Change, Seconds, Topology, defaults};
 
 /// Adds a change to the plan of its topology.
@@ -28,8 +27,8 @@ pub(super) fn add_change(plan: &mut Plan, topology: &Topology, change: &Change, 
         // What is down the whole time fails without the change too.
         plan.has_background = true;
         match component {
-            Component::Service(service) => plan.services[service.0 as usize].during = true,
-            Component::Domain(domain) => plan.domains[domain.0 as usize].during = true,
+            Component::Service(service) => plan.services[*service].during = true,
+            Component::Domain(domain) => plan.domains[*domain].during = true,
         }
     }
     plan.lasting = lasting.get();
@@ -58,12 +57,12 @@ fn compile_target(plan: &Plan, target: &model::Target, name: &str) -> Target {
     let key = |what| Key::new(what, name);
     Target {
         hit: match target.on {
-            TargetRef::Domain(domain) => Hit::Domain(domain.0),
+            TargetRef::Domain(domain) => Hit::Domain(domain),
             TargetRef::Node(node) => match node.endpoint {
-                None => Hit::Service(node.service.0),
+                None => Hit::Service(node.service),
                 Some(endpoint) => Hit::Endpoint {
-                    service: node.service.0,
-                    node: plan.services[node.service.0 as usize].endpoints[endpoint as usize],
+                    service: node.service,
+                    node: plan.services[node.service].endpoints[endpoint as usize],
                 },
             },
         },
@@ -109,7 +108,7 @@ fn count_replicas(plan: &mut Plan) {
         if let (Hit::Service(service) | Hit::Endpoint { service, .. }, false) =
             (target.hit, of_users)
         {
-            target.replicas = plan.services[service as usize].replicas.len() as u32;
+            target.replicas = plan.services[service].replicas.len() as u32;
         }
     }
 }
@@ -151,11 +150,10 @@ fn compile_schedule(change: &Change) -> Schedule {
         catch_probability: crate::model::Share::ZERO,
     }];
     let stages = change.rollout.as_ref().map_or(&everything[..], |rollout| &rollout.stages);
-    let ids = |needs: &[ServiceId]| needs.iter().map(|service| service.0).collect::<Vec<_>>();
     let detection = change.detection.as_ref();
     let detected_by = |delay| Delay {
         delay: compile_delay(delay),
-        needs: detection.map_or_else(Vec::new, |detection| ids(&detection.depends_on)),
+        needs: detection.map_or_else(Vec::new, |detection| detection.depends_on.clone()),
         factor: detection.map_or(2.0, |detection| detection.needs_factor),
     };
     let rollback = change.rollback.as_ref();
@@ -170,7 +168,7 @@ fn compile_schedule(change: &Change) -> Schedule {
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
             delay: compile_delay(defaults::rollback_delay(change)),
-            needs: rollback.map_or_else(Vec::new, |rollback| ids(&rollback.depends_on)),
+            needs: rollback.map_or_else(Vec::new, |rollback| rollback.depends_on.clone()),
             factor: rollback.map_or(2.0, |rollback| rollback.needs_factor),
         },
         rollback_works: rollback.map_or(1.0, |rollback| rollback.works.get()),
@@ -178,7 +176,7 @@ fn compile_schedule(change: &Change) -> Schedule {
         rollback_worsens: rollback.map_or(0.0, |rollback| rollback.worsens.get()),
         kill_switch: kill_switch.map(|kill_switch| Delay {
             delay: compile_delay(kill_switch.delay),
-            needs: ids(&kill_switch.depends_on),
+            needs: kill_switch.depends_on.clone(),
             factor: kill_switch.needs_factor,
         }),
         kill_switch_works: kill_switch.map_or(1.0, |kill_switch| kill_switch.works.get()),

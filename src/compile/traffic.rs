@@ -1,13 +1,15 @@
 //! Normal traffic: over which callers the load of a node and of a service is split.
 
-use super::plan::{Fallback, NONE, Plan, Traffic};
+use super::plan::{Fallback, Plan, ServiceId, Traffic};
+use crate::compile::plan::{CallId, MemberId, NodeId};
+use crate::model::id::Table;
 use crate::model::topology::MemberMode;
 
 /// One call that brings traffic to a node, as its caller makes it in normal times.
 #[derive(Clone, Copy)]
 struct CallTraffic {
     from: From,
-    node: u32,
+    node: NodeId,
     /// Requests per second; nothing where it is not known.
     volume: Option<f64>,
     /// Whether it comes only by way of a fallback.
@@ -18,18 +20,18 @@ struct CallTraffic {
 
 #[derive(Clone, Copy)]
 enum From {
-    Member(u32),
-    Fallback(u32),
+    Member(MemberId),
+    Fallback(CallId),
 }
 
 /// Fills in the weights of members and fallbacks and the traffic of nodes and services.
 pub(super) fn weigh_traffic(plan: &mut Plan) {
     let arrivals = all_arrivals(plan);
-    let mut of_service: Vec<Vec<u32>> = vec![Vec::new(); plan.services.len()];
+    let mut of_service: Table<ServiceId, Vec<u32>> = Table::filled(Vec::new(), plan.services.len());
     for (index, arrival) in arrivals.iter().enumerate() {
-        of_service[plan.nodes[arrival.node as usize].service as usize].push(index as u32);
+        of_service[plan.service_of(arrival.node)].push(index as u32);
     }
-    for (service, indices) in of_service.iter().enumerate() {
+    for (service, indices) in of_service.entries() {
         let all: Vec<CallTraffic> = indices.iter().map(|index| arrivals[*index as usize]).collect();
         // Volumes and plain weights cannot be added, so one unknown volume makes all of them
         // weights.
@@ -44,21 +46,21 @@ pub(super) fn weigh_traffic(plan: &mut Plan) {
             let weight = weight(item).unwrap_or(1.0);
             match item.from {
                 From::Member(member) => {
-                    let member = &mut plan.members[member as usize];
+                    let member = &mut plan.members[member];
                     (member.weight, member.extra) = (weight, item.extra);
                 }
                 From::Fallback(call) => {
-                    let guards = plan.calls[call as usize].guards.as_mut();
+                    let guards = plan.calls[call].guards.as_mut();
                     guards.expect("a call with a fallback has guards").fallback_weight = weight;
                 }
             }
         }
         plan.services[service].traffic = total_traffic(&all, weight);
-        let nodes: Vec<u32> = plan.nodes_of(service as u32).collect();
+        let nodes: Vec<NodeId> = plan.nodes_of(service).collect();
         for node in nodes {
             let own: Vec<CallTraffic> =
                 all.iter().filter(|item| item.node == node).copied().collect();
-            plan.nodes[node as usize].traffic = total_traffic(&own, weight);
+            plan.nodes[node].traffic = total_traffic(&own, weight);
         }
     }
 }
@@ -91,17 +93,17 @@ fn total_traffic(
 
 /// Lets the rates of the flows run down to everything they call.
 fn all_arrivals(plan: &Plan) -> Vec<CallTraffic> {
-    let mut volume: Vec<Option<f64>> = vec![None; plan.nodes.len()];
-    let mut extra = vec![false; plan.nodes.len()];
-    let mut into: Vec<Vec<u32>> = vec![Vec::new(); plan.nodes.len()];
+    let mut volume: Table<NodeId, Option<f64>> = Table::filled(None, plan.nodes.len());
+    let mut extra: Table<NodeId, bool> = Table::filled(false, plan.nodes.len());
+    let mut into: Table<NodeId, Vec<u32>> = Table::filled(Vec::new(), plan.nodes.len());
     let mut arrivals: Vec<CallTraffic> = Vec::new();
     let counts = calling_nodes(plan);
     for flow in &plan.flows {
-        volume[flow.node as usize] = (!flow.rate.is_nan()).then_some(flow.rate);
+        volume[flow.node] = (!flow.rate.is_nan()).then_some(flow.rate);
     }
     // Callers come after what they call, so backwards each node knows its own traffic before it
     // passes it on.
-    for node in (0..plan.nodes.len()).rev() {
+    for node in plan.nodes.ids().iter().rev() {
         let here: Vec<CallTraffic> =
             into[node].iter().map(|index| arrivals[*index as usize]).collect();
         if !here.is_empty() {
@@ -115,15 +117,15 @@ fn all_arrivals(plan: &Plan) -> Vec<CallTraffic> {
         if !counts[node] {
             continue;
         }
-        for call in plan.nodes[node].calls.clone() {
-            let item = &plan.calls[call as usize];
+        for call in plan.nodes[node].calls {
+            let item = &plan.calls[call];
             // Within a cycle traffic would feed itself.
             if item.intra_cycle {
                 continue;
             }
             let per_request = item.probability * f64::from(item.calls);
             let calls = volume[node].map(|volume| volume * per_request);
-            let is_load = plan.dependencies[item.dependency as usize].is_load;
+            let is_load = plan.dependencies[item.dependency].is_load;
             let each = match item.mode() {
                 // All that come go to the first, or to each of them.
                 Some(MemberMode::Failover | MemberMode::Quorum) => 1.0,
@@ -133,12 +135,12 @@ fn all_arrivals(plan: &Plan) -> Vec<CallTraffic> {
                 }
             };
             let stands_by = item.mode() == Some(MemberMode::Failover);
-            let mut arrive = |from, to: u32, volume, extra| {
-                into[to as usize].push(arrivals.len() as u32);
+            let mut arrive = |from, to: NodeId, volume, extra| {
+                into[to].push(arrivals.len() as u32);
                 arrivals.push(CallTraffic { from, node: to, volume, extra, is_load });
             };
-            for member in item.members.clone() {
-                let to = plan.members[member as usize].node;
+            for member in item.members {
+                let to = plan.members[member].node;
                 let is_extra = extra[node] || (stands_by && member != item.members.start);
                 arrive(From::Member(member), to, calls.map(|calls| calls * each), is_extra);
             }
@@ -153,14 +155,14 @@ fn all_arrivals(plan: &Plan) -> Vec<CallTraffic> {
 
 /// Which nodes make calls at all: not the plain node of a service with endpoints that nothing
 /// refers to.
-fn calling_nodes(plan: &Plan) -> Vec<bool> {
-    let mut counts = vec![true; plan.nodes.len()];
+fn calling_nodes(plan: &Plan) -> Table<NodeId, bool> {
+    let mut counts = Table::filled(true, plan.nodes.len());
     for service in &plan.services {
-        counts[service.node as usize] = service.endpoints.is_empty();
+        counts[service.node] = service.endpoints.is_empty();
     }
     for call in &plan.calls {
-        for node in plan.referred(call).filter(|node| *node != NONE) {
-            counts[node as usize] = true;
+        for node in plan.referred(call) {
+            counts[node] = true;
         }
     }
     counts

@@ -2,9 +2,11 @@
 //! whether answers can come too late at all.
 
 use super::plan::{
-    Bulkhead, Call, Fallback, LimitedCall, Lognormal, NONE, Node, Plan, UnknownPool,
+    Bulkhead, Call, Fallback, LimitedCall, Lognormal, Node, Plan, ServiceId, UnknownPool,
 };
+use crate::compile::plan::{CallId, NodeId};
 use crate::model::defaults;
+use crate::model::id::Table;
 use crate::model::topology::UnknownPools;
 
 /// Adds it to a plan that has its targets and its traffic.
@@ -22,7 +24,7 @@ pub(super) fn add_waiting(plan: &mut Plan, unknown: UnknownPools) {
 /// A pool limits something only where it is known how many requests come and how long each stays.
 /// Without a utilization its threads are the capacity.
 fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
-    for (index, service) in plan.services.iter_mut().enumerate() {
+    for (id, service) in plan.services.entries_mut() {
         let traffic = service.traffic;
         service.normal_hold = service.latency.mean();
         // Nobody calls it: no thread of it is ever in use.
@@ -33,7 +35,7 @@ fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
         // Little's law: requests in progress are rate times time, so both must be known.
         let is_known = traffic.is_known && service.normal_hold > 0.0;
         if !is_known {
-            plan.unknown_pools.push(UnknownPool::Threads(index as u32));
+            plan.unknown_pools.push(UnknownPool::Threads(id));
             if unknown == UnknownPools::LimitNothing {
                 service.concurrency = f64::INFINITY;
                 continue;
@@ -56,10 +58,10 @@ fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
 
 fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
     let mut found: Vec<Bulkhead> = Vec::new();
-    for (index, node) in plan.nodes.iter().enumerate() {
+    for (id, node) in plan.nodes.entries() {
         let rate = match node.service {
-            NONE => {
-                let flow = plan.flows.iter().find(|flow| flow.node as usize == index);
+            None => {
+                let flow = plan.flows.iter().find(|flow| flow.node == id);
                 flow.map_or(f64::NAN, |flow| flow.rate)
             }
             _ if node.traffic.is_known => node.traffic.total,
@@ -67,15 +69,15 @@ fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
             _ if node.traffic.total <= 0.0 => continue,
             _ => f64::NAN,
         };
-        for number in node.calls.clone() {
-            let call = &plan.calls[number as usize];
+        for number in node.calls {
+            let call = &plan.calls[number];
             // Who does not wait holds no place.
             if call.max_in_flight().is_infinite() || !call.is_waited_for {
                 continue;
             }
             let limited = LimitedCall {
                 call: number,
-                node: index as u32,
+                node: id,
                 rate: rate * call.probability * f64::from(call.calls),
             };
             // A dependency of a service is called by its endpoints too, and they share one limit.
@@ -105,11 +107,11 @@ fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
 
 /// Weighs calls of which some rate is not known by the traffic of their callers, and sizes the limit so
 /// that in normal times the usual part of it is in use.
-fn assume_busy(bulkhead: &mut Bulkhead, nodes: &[Node], calls: &[Call]) {
+fn assume_busy(bulkhead: &mut Bulkhead, nodes: &Table<NodeId, Node>, calls: &Table<CallId, Call>) {
     for limited in &mut bulkhead.calls {
-        let call = &calls[limited.call as usize];
-        let node = &nodes[limited.node as usize];
-        let requests = if node.service == NONE { 1.0 } else { node.traffic.total };
+        let call = &calls[limited.call];
+        let node = &nodes[limited.node];
+        let requests = if node.service.is_none() { 1.0 } else { node.traffic.total };
         limited.rate = requests * call.probability * f64::from(call.calls);
     }
     let all: f64 = bulkhead.calls.iter().map(|limited| limited.rate).sum();
@@ -117,11 +119,11 @@ fn assume_busy(bulkhead: &mut Bulkhead, nodes: &[Node], calls: &[Call]) {
 }
 
 fn add_timeouts(plan: &mut Plan) {
-    let mut timeouts = vec![[f64::INFINITY, 0.0_f64]; plan.services.len()];
+    let mut timeouts: Table<ServiceId, [f64; 2]> =
+        Table::filled([f64::INFINITY, 0.0], plan.services.len());
     for call in plan.calls.iter().filter(|call| call.is_waited_for) {
-        for member in &plan.members[call.members.start as usize..call.members.end as usize] {
-            let service = plan.nodes[member.node as usize].service;
-            let [least, most] = &mut timeouts[service as usize];
+        for member in &plan.members[call.members] {
+            let [least, most] = &mut timeouts[plan.service_of(member.node)];
             *least = least.min(call.timeout);
             *most = most.max(call.timeout);
         }
@@ -141,10 +143,10 @@ fn add_latencies_of_flows(plan: &mut Plan) {
     }
 }
 
-fn latency_of_steps(plan: &Plan, node: u32) -> Lognormal {
-    let known = plan.calls_of(&plan.nodes[node as usize]).iter().filter_map(|call| {
+fn latency_of_steps(plan: &Plan, node: NodeId) -> Lognormal {
+    let known = plan.calls_of(&plan.nodes[node]).iter().filter_map(|call| {
         let first = plan.members_of(call).first()?;
-        let latency = plan.services[plan.nodes[first.node as usize].service as usize].latency;
+        let latency = plan.services[plan.service_of(first.node)].latency;
         // A step whose latency is not stated adds nothing that is known.
         (call.is_waited_for && latency.median > 0.0).then_some((call, latency))
     });
@@ -199,18 +201,17 @@ pub(crate) fn cuts_attempts(plan: &Plan) -> bool {
 /// Whether a caller, or a customer, may give up on a request while what it calls still waits for
 /// something that hangs.
 pub(crate) fn may_give_up_first(plan: &Plan) -> bool {
-    let mut longest = vec![0.0_f64; plan.nodes.len()];
+    let mut longest: Table<NodeId, f64> = Table::filled(0.0, plan.nodes.len());
     let mut trips = false;
-    for (index, node) in plan.nodes.iter().enumerate() {
+    for (id, node) in plan.nodes.entries() {
         for call in plan.calls_of(node).iter().filter(|call| call.is_waited_for) {
-            let behind = plan.referred(call).map(|node| longest[node as usize]).fold(0.0, f64::max);
+            let behind = plan.referred(call).map(|node| longest[node]).fold(0.0, f64::max);
             trips |= behind >= call.timeout;
             // One after the other, which is the longest also where some are made at once.
-            longest[index] += longest_wait(call, behind);
+            longest[id] += longest_wait(call, behind);
         }
     }
-    let of_flow =
-        |flow: &super::plan::Flow| longest[flow.node as usize] >= flow.patience.min(flow.promised);
+    let of_flow = |flow: &super::plan::Flow| longest[flow.node] >= flow.patience.min(flow.promised);
     trips || plan.flows.iter().any(of_flow)
 }
 

@@ -1,29 +1,29 @@
 //! Origins of failure that break one at a time, and the impact of each.
 
 use crate::compile::Plan;
-use crate::compile::plan::{Fallback, NONE};
+use crate::compile::plan::{DependencyId, DomainId, Fallback, NodeId, ServiceId};
 
 /// Component that breaks with certainty, completely and at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// All nodes of a service.
-    Service(u32),
+    Service(ServiceId),
     /// The node of one endpoint.
     Endpoint {
         /// Its service.
-        service: u32,
+        service: ServiceId,
         /// Its node.
-        node: u32,
+        node: NodeId,
     },
     /// A failure domain. It can only be down.
-    Domain(u32),
+    Domain(DomainId),
     /// A declared dependency: its calls see a broken member, whatever the state of that member.
-    Dependency(u32),
+    Dependency(DependencyId),
 }
 
 impl Origin {
     /// Returns the service whose own failure is not part of the impact.
-    pub fn own_service(self) -> Option<u32> {
+    pub fn own_service(self) -> Option<ServiceId> {
         match self {
             Self::Service(service) | Self::Endpoint { service, .. } => Some(service),
             Self::Domain(_) | Self::Dependency(_) => None,
@@ -144,10 +144,8 @@ pub fn is_random(plan: &Plan) -> bool {
     let falls_back = plan.calls.iter().filter(|call| call.fallback() != Fallback::None);
     plan.dependencies
         .iter()
-        .any(|dependency| dependency.call != NONE && is_open(dependency.propagation))
-        || falls_back
-            .into_iter()
-            .any(|call| is_open(plan.dependencies[call.dependency as usize].works))
+        .any(|dependency| dependency.observed.is_some() && is_open(dependency.propagation))
+        || falls_back.into_iter().any(|call| is_open(plan.dependencies[call.dependency].works))
         || plan.services.iter().any(|service| is_fallible(service.unavailability))
         || plan.domains.iter().any(|domain| is_fallible(domain.unavailability))
         || plan.replicas.iter().any(|replica| is_fallible(replica.unavailability))

@@ -1,6 +1,8 @@
 //! Outcomes that an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong
 //! to the `i`-th of them.
 
+use crate::compile::plan::{DependencyId, ServiceId};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::tally::Protection;
@@ -108,8 +110,8 @@ pub struct FlowOutcome {
 /// Containment at a dependency.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DependencyOutcome {
-    /// Its number as written.
-    pub dependency: u32,
+    /// The dependency as written.
+    pub dependency: DependencyId,
     /// Trials in which failure entered.
     pub tried: u64,
     /// In which it passed.
@@ -145,21 +147,39 @@ impl<T> Anomalies<T> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anomaly {
     /// The service.
-    pub service: u32,
+    pub service: ServiceId,
     /// The trials of each kind.
     pub trials: Anomalies<u64>,
 }
 
 /// Why requests wait in vain at a place, or are refused there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitReason {
     /// The kind of reason.
     pub cause: WaitCause,
-    /// The service; [`crate::compile::plan::NONE`] where the reason is at a call.
-    pub service: u32,
+    /// The service; `None` where the reason is at a call.
+    pub service: Option<ServiceId>,
     /// The dependency as declared: the call at which the reason is, or of busy threads the one that they
-    /// wait for. [`crate::compile::plan::NONE`] where there is none.
-    pub dependency: u32,
+    /// wait for. `None` where there is none.
+    pub dependency: Option<DependencyId>,
+}
+
+impl Ord for WaitReason {
+    /// Compares the causes, then the services, then the dependencies. A reason that names none comes
+    /// after those that do.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |reason: &Self| {
+            let Self { cause, service, dependency } = *reason;
+            (cause, service.is_none(), service, dependency.is_none(), dependency)
+        };
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for WaitReason {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A kind of reason why requests wait in vain, or are refused: what brings about others comes first.

@@ -3,7 +3,7 @@
 //! A state is then a set of trials. The Boolean engine has lanes of vectors for sets, the exact engine
 //! decision diagrams, and eligibility no more than whether a set may hold any trial at all.
 
-use crate::compile::plan::{Buffer, Cache, Call, Fallback, NONE, Plan};
+use crate::compile::plan::{Buffer, Cache, Call, DependencyId, Fallback, NodeId, Plan};
 use crate::engine::tally::Protection;
 
 /// State of a node or a call as four sets of trials, no two of which hold the same trial.
@@ -44,21 +44,21 @@ pub(super) trait CallContext {
     fn without(&mut self, a: Self::Set, b: Self::Set) -> Result<Self::Set, Self::Error>;
 
     /// Returns the state of a node.
-    fn node_state(&mut self, node: u32) -> Result<StateSets<Self::Set>, Self::Error>;
+    fn node_state(&mut self, node: NodeId) -> Result<StateSets<Self::Set>, Self::Error>;
     /// Returns the trials in which a node is slow, down or corrupt.
-    fn node_failures(&mut self, node: u32) -> Self::Set;
+    fn node_failures(&mut self, node: NodeId) -> Self::Set;
     /// Returns the state of a member as this call sees it; another one than that of the node where the
     /// dependency itself is broken.
     fn called_state(
         &mut self,
         call: &Call,
-        node: u32,
+        node: NodeId,
     ) -> Result<StateSets<Self::Set>, Self::Error> {
         let _ = call;
         self.node_state(node)
     }
     /// Returns the trials in which a member fails as this call sees it.
-    fn called_failures(&mut self, call: &Call, node: u32) -> Self::Set {
+    fn called_failures(&mut self, call: &Call, node: NodeId) -> Self::Set {
         let _ = call;
         self.node_failures(node)
     }
@@ -84,13 +84,13 @@ pub(super) trait CallContext {
     /// Returns the trials of `down` in which the fallback of a dependency works.
     fn fallback_successes(
         &mut self,
-        dependency: u32,
+        dependency: DependencyId,
         down: Self::Set,
     ) -> Result<Self::Set, Self::Error>;
     /// Returns the trials in which failure of a dependency propagates to the caller; `None` for all.
     fn propagating(
         &mut self,
-        dependency: u32,
+        dependency: DependencyId,
         state: &StateSets<Self::Set>,
     ) -> Result<Option<Self::Set>, Self::Error>;
 
@@ -169,7 +169,7 @@ fn restrict_to<C: CallContext>(
 fn evaluate_member<C: CallContext>(
     context: &mut C,
     call: &Call,
-    node: u32,
+    node: NodeId,
 ) -> Result<StateSets<C::Set>, C::Error> {
     let none = context.none();
     let mut state = context.called_state(call, node)?;
@@ -204,7 +204,7 @@ fn cache_answers<C: CallContext>(
     context: &mut C,
     call: &Call,
     cache: &Cache,
-    node: u32,
+    node: NodeId,
 ) -> Result<C::Set, C::Error> {
     let mut answers = if cache.hit_ratio < 1.0 {
         context.none()
@@ -216,8 +216,8 @@ fn cache_answers<C: CallContext>(
         let all = context.all();
         context.without(all, failing)?
     };
-    if cache.node != NONE {
-        let lost = context.node_failures(cache.node);
+    if let Some(node) = cache.node {
+        let lost = context.node_failures(node);
         answers = context.without(answers, lost)?;
     }
     Ok(answers)

@@ -1,5 +1,7 @@
 //! Counts of an engine: integers and sums, added up in a fixed order.
 
+use crate::compile::plan::{DependencyId, FlowId, ServiceId};
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use super::outcome::{Anomalies, Failures, Outcome, TRIALS, Timeline, WaitReason};
@@ -72,13 +74,13 @@ pub struct Tally {
     /// By unit, in the order of [`Outcome::units`].
     pub units: Vec<UnitTally>,
     /// By flow.
-    pub flows: Vec<FlowTally>,
+    pub flows: Table<FlowId, FlowTally>,
     /// Orders lost over all flows with a rate, trial by trial.
     pub lost: Sketch,
     /// By dependency as written.
-    pub dependencies: Vec<DependencyTally>,
+    pub dependencies: Table<DependencyId, DependencyTally>,
     /// By service: in how many trials each kind of anomaly occurred.
-    pub anomalies: Vec<Anomalies<u64>>,
+    pub anomalies: Table<ServiceId, Anomalies<u64>>,
     /// In how many trials requests waited in vain for each reason, at some moment.
     pub reasons: BTreeMap<WaitReason, u64>,
     /// The course of the trials, where there is time.
@@ -180,8 +182,8 @@ impl Tally {
             units: (0..units).map(|_| unit()).collect(),
             flows: plan.flows.iter().map(|_| flow()).collect(),
             lost: Sketch::new(ORDER_DIGITS),
-            dependencies: vec![DependencyTally::default(); plan.dependencies.len()],
-            anomalies: vec![Anomalies::default(); plan.services.len()],
+            dependencies: Table::filled(DependencyTally::default(), plan.dependencies.len()),
+            anomalies: Table::filled(Anomalies::default(), plan.services.len()),
             reasons: BTreeMap::new(),
             course: plan.schedule.as_ref().map(|_| TimelineTally {
                 impact: Sketch::new(ORDER_DIGITS),
@@ -214,7 +216,7 @@ impl Tally {
             self.units[time.unit as usize].lasted.add(time.lasted);
         }
         for dependency in &outcome.dependencies {
-            let all = &mut self.dependencies[dependency.dependency as usize];
+            let all = &mut self.dependencies[dependency.dependency];
             all.tried += u64::from(dependency.tried.count_ones());
             all.passed += u64::from(dependency.passed.count_ones());
             for (all, held) in all.held.iter_mut().zip(dependency.held) {
@@ -222,7 +224,7 @@ impl Tally {
             }
         }
         for anomaly in &outcome.anomalies {
-            let all = &mut self.anomalies[anomaly.service as usize];
+            let all = &mut self.anomalies[anomaly.service];
             let counts = anomaly.trials.map(|trials| u64::from(trials.count_ones()));
             all.metastable += counts.metastable;
             all.never_recovers += counts.never_recovers;

@@ -2,6 +2,7 @@
 
 use super::outcome::{DetectedBy, WaitReason};
 use crate::compile::interventions::InterventionKind;
+use crate::compile::plan::{ServiceId, TargetId};
 
 /// A trial from beginning to end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +26,7 @@ pub struct TraceStep {
     pub units: Vec<(u32, State)>,
     /// Services with more load than normal capacity allows: load and capacity as multiples of
     /// normal load, and the share lost to it.
-    pub overloads: Vec<(u32, f64, f64, f64)>,
+    pub overloads: Vec<(ServiceId, f64, f64, f64)>,
     /// Orders lost in it, over all flows with a rate.
     pub lost: f64,
     /// Orders that are late in it because of the change, over all flows with a rate.
@@ -62,7 +63,7 @@ pub enum Event {
     /// A gate saw nothing, or let the change pass.
     GatePassed(u32),
     /// This target begins to fail: down, slow, corrupt or surging (0 to 3).
-    TargetFails(u32, u8),
+    TargetFails(TargetId, u8),
     /// Slow and failed orders start the clock; it will have run at this time.
     AlertStarts(f64),
     /// Wrong orders start their clock.
@@ -79,9 +80,9 @@ pub enum Event {
         by_switch: bool,
     },
     /// This service will serve again at this time; infinite for never.
-    Restarts(u32, f64),
+    Restarts(ServiceId, f64),
     /// This service serves again.
-    Restarted(u32),
+    Restarted(ServiceId),
     /// Corrupt data are mended.
     Repaired,
     /// Requests begin to wait in vain for this reason.
@@ -90,12 +91,12 @@ pub enum Event {
     WaitEnds(WaitReason),
     /// Operators or an automation do something.
     Acted {
-        /// The automation; [`crate::compile::plan::NONE`] for operators.
-        by: u32,
+        /// The service whose automation it is; `None` for operators.
+        by: Option<ServiceId>,
         /// Kind of intervention.
         kind: InterventionKind,
-        /// To which service; [`crate::compile::plan::NONE`] for all orders, or all that is broken.
-        service: u32,
+        /// To which service; `None` for all orders, or all that is broken.
+        service: Option<ServiceId>,
         /// To which share.
         share: f64,
     },

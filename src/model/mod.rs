@@ -11,6 +11,7 @@ pub mod cost;
 pub(crate) mod decode;
 pub mod defaults;
 pub mod diff;
+pub mod id;
 pub mod incident;
 pub mod lint;
 pub mod observation;

@@ -2,17 +2,19 @@
 
 use super::action::Automation;
 use super::change::Delay;
+use super::id::declare_ids;
 use super::shipping::{Shipping, ShippingDefaults};
 use super::units::{Money, Rate, Seconds, Share, Utilization};
 use crate::diagnostic::Place;
 
-/// The number of a service: its index in [`Topology::services`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ServiceId(pub u32);
-
-/// The number of a failure domain: its index in [`Topology::domains`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DomainId(pub u32);
+declare_ids! {
+    /// The number of a service: its index in [`Topology::services`].
+    ServiceId;
+    /// The number of a failure domain: its index in [`Topology::domains`].
+    DomainId;
+    /// The number of an order flow: its index in [`Topology::flows`].
+    FlowId;
+}
 
 /// Node that a dependency or a target points at: a service as such, or one of its endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -516,6 +518,11 @@ impl Topology {
     /// The service with this number.
     pub fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.0 as usize]
+    }
+
+    /// Returns a flow.
+    pub fn flow(&self, id: FlowId) -> &Flow {
+        &self.flows[id.index()]
     }
 
     /// The domain with this number.

@@ -170,7 +170,7 @@ impl Found<'_> {
             let found = outcome
                 .dependencies
                 .iter()
-                .find(|dependency| dependency.dependency as usize == number);
+                .find(|dependency| dependency.dependency.index() == number);
             let tried = found.is_some_and(|found| bit(found.tried, self.trial));
             let is_called = declared_dependency.phase == blastwave::model::topology::Phase::Serve;
             self.assert_for(tried == (expected.tried && is_called), &name, (tried, expected));
@@ -402,7 +402,7 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
             .anomalies
             .iter()
             .filter(|anomaly| bit(anomaly.trials.never_recovers, trial))
-            .map(|anomaly| topology.services[anomaly.service as usize].name.as_str())
+            .map(|anomaly| topology.service(anomaly.service).name.as_str())
             .collect();
         let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
         found.assert_for(

@@ -44,16 +44,16 @@ fn assert_near(found: f64, expected: f64, relative: f64) {
 fn settle(plan: &mut Plan, event: ExactEvent, happens: bool) {
     let chance = f64::from(u8::from(happens));
     match event {
-        ExactEvent::Domain(domain) => plan.domains[domain as usize].unavailability = chance,
-        ExactEvent::Service(service) => plan.services[service as usize].unavailability = chance,
-        ExactEvent::Replica(replica) => plan.replicas[replica as usize].unavailability = chance,
-        ExactEvent::Target(target) => plan.targets[target as usize].probability = chance,
+        ExactEvent::Domain(domain) => plan.domains[domain].unavailability = chance,
+        ExactEvent::Service(service) => plan.services[service].unavailability = chance,
+        ExactEvent::Replica(replica) => plan.replicas[replica].unavailability = chance,
+        ExactEvent::Target(target) => plan.targets[target].probability = chance,
         ExactEvent::Mode(item, mode) => {
-            plan.targets[item as usize].modes[usize::from(mode)] = chance;
+            plan.targets[item].modes[usize::from(mode)] = chance;
         }
-        ExactEvent::Reaches(reaches) => plan.dependencies[reaches as usize].propagation = chance,
+        ExactEvent::Reaches(reaches) => plan.dependencies[reaches].propagation = chance,
         ExactEvent::NoFallback(no_fallback) => {
-            plan.dependencies[no_fallback as usize].works = 1.0 - chance;
+            plan.dependencies[no_fallback].works = 1.0 - chance;
         }
     }
 }
@@ -211,8 +211,8 @@ fn named(
             }
         }
     }
-    for (number, target) in plan.targets.iter().enumerate() {
-        let event = ExactEvent::Target(number as u32);
+    for (id, target) in plan.targets.entries() {
+        let event = ExactEvent::Target(id);
         let breaks = set.contains(&event);
         if !breaks {
             continue;
@@ -220,8 +220,7 @@ fn named(
         let is_domain = matches!(target.hit, blastwave::compile::plan::Hit::Domain(_));
         let modes = if is_domain { [1.0, 0.0, 0.0] } else { target.modes };
         let mode = (0..3_u8).find(|mode| {
-            modes[usize::from(*mode)] >= 1.0
-                || set.contains(&ExactEvent::Mode(number as u32, *mode))
+            modes[usize::from(*mode)] >= 1.0 || set.contains(&ExactEvent::Mode(id, *mode))
         });
         if let Some(mode) = mode {
             named.insert((event, Some(mode)));

@@ -1,6 +1,8 @@
 //! Lists what could be tried: at dependencies through which failure propagated, at services that
 //! failed, and in the course of the change.
 
+use crate::compile::plan::DependencyId;
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use super::protection::{ProtectionCandidate, ProtectionStep};
@@ -37,7 +39,7 @@ pub(super) fn waiting_dependencies(topology: &Topology, tally: &Tally) -> Vec<us
     let declared: Vec<_> = topology.declared_dependencies().collect();
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
     for (reason, count) in &tally.reasons {
-        let index = reason.dependency as usize;
+        let Some(index) = reason.dependency.map(DependencyId::index) else { continue };
         if matches!(declared.get(index), Some((Caller::Node(_), _))) {
             let most = counts.entry(index).or_default();
             *most = (*most).max(*count);
@@ -180,21 +182,23 @@ fn also_clause(steps: &[ProtectionStep]) -> &'static str {
 }
 
 fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCandidate>) {
-    let mut waits = vec![0; topology.services.len()];
+    let mut waits: Table<ServiceId, u64> = Table::filled(0, topology.services.len());
     for (reason, count) in &tally.reasons {
-        if let Some(most) = waits.get_mut(reason.service as usize) {
+        if let Some(service) = reason.service {
+            let most = &mut waits[service];
             *most = (*most).max(*count);
         }
     }
-    let mut failed: Vec<(u64, usize)> = (0..topology.services.len())
-        .map(|index| (tally.units[index].failed.max(waits[index]), index))
+    let mut failed: Vec<(u64, ServiceId)> = waits
+        .entries()
+        .map(|(id, waits)| (tally.units[id.index()].failed.max(*waits), id))
         .filter(|(failed, _)| *failed > 0)
         .collect();
     failed.arrange_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     // Each kind is counted apart, so that services with two domains do not crowd out the others.
     let (mut moved, mut shedding, mut bounded) = (0, 0, 0);
-    for (_, index) in failed {
-        let (id, service) = (ServiceId(index as u32), &topology.services[index]);
+    for (_, id) in failed {
+        let service = topology.service(id);
         let name = &service.name;
         if let Some(domain) = second_domain(topology, service)
             && moved < SERVICES

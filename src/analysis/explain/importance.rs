@@ -15,6 +15,7 @@
 //! - risk achievement worth is P1 / P and risk reduction worth P / P0 (Vesely, Davis, Denning and
 //!   Saltos, "Measures of risk importance and their applications", NUREG/CR-3385, 1983).
 
+use crate::compile::plan::ServiceId;
 use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
@@ -86,7 +87,7 @@ pub(super) fn exact_importance(
     // Conditioning walks the diagram once for each event.
     let is_small = function.nodes().len().saturating_mul(derivatives.len()) <= CONDITIONED_MAX;
     let mut reports = Vec::new();
-    let mut replicas: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
+    let mut replicas: BTreeMap<ServiceId, Vec<u16>> = BTreeMap::new();
     for (place, event) in exact.variables.events.iter().enumerate() {
         let q = exact.variables.chances[place];
         let kind = match event {
@@ -118,7 +119,7 @@ pub(super) fn exact_importance(
     }
     for (service, places) in replicas {
         let (if_failed, if_works) = conditional_probabilities(exact, function, &places);
-        let needs = plan.services[service as usize].needs as usize;
+        let needs = plan.services[service].needs as usize;
         let chances = places.iter().map(|place| exact.variables.chances[usize::from(*place)]);
         // The part has failed once fewer replicas are up than are needed.
         let q = at_least(places.len().saturating_sub(needs) + 1, chances);

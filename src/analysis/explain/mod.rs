@@ -9,6 +9,7 @@ mod origins;
 mod paths;
 mod trials;
 
+use crate::compile::plan::FlowId;
 use crate::compile::{Plan, compile};
 use crate::engine::exact::{Limits, Obstacle};
 use crate::engine::{Progress, Simulation};
@@ -29,7 +30,7 @@ use trials::Variant;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExplanationRequest {
     /// Only the flow of this number in the topology.
-    pub flow: Option<u32>,
+    pub flow: Option<FlowId>,
     /// Exact values, or nothing.
     pub exact: bool,
     /// Cut sets of at most so many events.
@@ -73,9 +74,9 @@ pub fn explain_flows(
         exact::put_values(topology, values, services, flows, *failure_probability);
     }
     report.partial = is_partial;
-    let flows: Vec<u32> = match asked.flow {
+    let flows: Vec<FlowId> = match asked.flow {
         Some(flow) => vec![flow],
-        None => (0..topology.flows.len() as u32).collect(),
+        None => plan.flows.ids().iter().collect(),
     };
     let inquiry = Inquiry { topology, change, settings, asked, plan: &plan, summary: &summary };
     let found = inquiry.flow_explanations(&simulation, &flows, limits, progress);
@@ -91,8 +92,7 @@ pub fn explain_flows(
         unknowns::Effort::THOROUGH,
     );
     let explained = |unit: UnitReport| {
-        let place =
-            flows.iter().position(|flow| topology.flows[*flow as usize].name == unit.name)?;
+        let place = flows.iter().position(|flow| topology.flow(*flow).name == unit.name)?;
         Some(FlowExplained { unit, ..found[place].clone() })
     };
     Ok(ExplainReport {
@@ -135,7 +135,7 @@ impl Inquiry<'_> {
     fn flow_explanations<'a>(
         &'a self,
         simulation: &'a Simulation<'a>,
-        flows: &[u32],
+        flows: &[FlowId],
         limits: Limits,
         progress: &dyn Progress,
     ) -> Vec<FlowExplained> {
@@ -155,7 +155,7 @@ impl Inquiry<'_> {
                 Ok(analysis) => {
                     // Structural sets need the events that never happen by themselves.
                     let is_structural = !self.asked.has_change && analysis.has_everything;
-                    let unit = first + *flow as usize;
+                    let unit = first + flow.index();
                     cuts::find_cut_sets(analysis, &names, unit, self.asked.max_order, is_structural)
                 }
                 Err(obstacle) => Err(obstacle.to_string()),
@@ -180,14 +180,14 @@ impl Inquiry<'_> {
         &self,
         analysis: Option<&Analysis>,
         names: &EventNames<'_>,
-        flows: &[u32],
+        flows: &[FlowId],
     ) -> (Vec<Vec<ImportanceReport>>, u64) {
         let exact =
             analysis.filter(|analysis| analysis.simplified.is_none() && analysis.has_everything);
         if let Some(analysis) = exact {
             let first = self.plan.services.len()
                 + self.plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
-            let units = flows.iter().map(|flow| first + *flow as usize);
+            let units = flows.iter().map(|flow| first + flow.index());
             let of = |unit| importance::exact_importance(self.plan, analysis, names, unit);
             return (units.map(of).collect(), 0);
         }

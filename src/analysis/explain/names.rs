@@ -1,9 +1,11 @@
 //! Names of events and nodes.
 
 use crate::compile::Plan;
+use crate::compile::plan::{DependencyId, NodeId, ReplicaId, ServiceId};
 use crate::engine::exact::ExactEvent;
 use crate::engine::exact::solutions::CutPart;
 use crate::model::change::TargetRef;
+use crate::model::id::Table;
 use crate::model::{Change, Topology};
 use crate::report::CallReport;
 use crate::report::explain::CutEventReport;
@@ -14,11 +16,11 @@ pub(super) struct EventNames<'a> {
     topology: &'a Topology,
     change: &'a Change,
     /// By node.
-    nodes: Vec<String>,
+    nodes: Table<NodeId, String>,
     /// By dependency as written: the caller and what is called.
-    dependencies: Vec<(String, String)>,
+    dependencies: Table<DependencyId, (String, String)>,
     /// By replica: its service, and its number there.
-    replicas: Vec<(u32, u32)>,
+    replicas: Table<ReplicaId, (ServiceId, u32)>,
 }
 
 /// Name of a part, with what it is made of.
@@ -48,15 +50,15 @@ impl From<String> for PartName {
 
 impl<'a> EventNames<'a> {
     pub(super) fn new(topology: &'a Topology, change: &'a Change, plan: &Plan) -> Self {
-        let mut nodes = vec![String::new(); plan.nodes.len()];
+        let mut nodes = Table::filled(String::new(), plan.nodes.len());
         for (service, item) in topology.services.iter().zip(&plan.services) {
-            nodes[item.node as usize].clone_from(&service.name);
+            nodes[item.node].clone_from(&service.name);
             for (endpoint, node) in service.endpoints.iter().zip(&item.endpoints) {
-                nodes[*node as usize] = format!("{}/{}", service.name, endpoint.name);
+                nodes[*node] = format!("{}/{}", service.name, endpoint.name);
             }
         }
         for (flow, item) in topology.flows.iter().zip(&plan.flows) {
-            nodes[item.node as usize].clone_from(&flow.name);
+            nodes[item.node].clone_from(&flow.name);
         }
         let written = topology.declared_dependencies();
         let dependencies = written
@@ -64,31 +66,31 @@ impl<'a> EventNames<'a> {
                 (topology.caller_name(caller), topology.dependency_name(written))
             })
             .collect();
-        let replicas = plan.services.iter().enumerate().flat_map(|(service, item)| {
-            (0..item.replicas.len() as u32).map(move |number| (service as u32, number))
+        let replicas = plan.services.entries().flat_map(|(service, item)| {
+            (0..item.replicas.len() as u32).map(move |number| (service, number))
         });
         Self { topology, change, nodes, dependencies, replicas: replicas.collect() }
     }
 
     /// A node: `service`, `service/endpoint`, or a flow.
-    pub(super) fn node_name(&self, node: u32) -> &str {
-        &self.nodes[node as usize]
+    pub(super) fn node_name(&self, node: NodeId) -> &str {
+        &self.nodes[node]
     }
 
     /// Returns the name of a dependency, with its two ends.
-    pub(super) fn dependency_name(&self, number: u32) -> PartName {
-        let (caller, on) = &self.dependencies[number as usize];
+    pub(super) fn dependency_name(&self, dependency: DependencyId) -> PartName {
+        let (caller, on) = &self.dependencies[dependency];
         PartName::of_call(caller.clone(), on.clone())
     }
 
     /// A service.
-    pub(super) fn service_name(&self, number: u32) -> &str {
-        &self.topology.services[number as usize].name
+    pub(super) fn service_name(&self, service: ServiceId) -> &str {
+        &self.topology.service(service).name
     }
 
     /// The service of a replica.
-    pub(super) fn service_of_replica(&self, number: u32) -> u32 {
-        self.replicas[number as usize].0
+    pub(super) fn service_of_replica(&self, replica: ReplicaId) -> ServiceId {
+        self.replicas[replica].0
     }
 
     /// Returns the kind of an event and the name of what it happens to. For a target, that is the
@@ -96,18 +98,18 @@ impl<'a> EventNames<'a> {
     pub(super) fn event_name(&self, event: ExactEvent) -> (CutEventKind, PartName) {
         match event {
             ExactEvent::Domain(domain) => {
-                (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone().into())
+                (CutEventKind::Domain, self.topology.domain(domain).name.clone().into())
             }
             ExactEvent::Service(service) => {
                 (CutEventKind::Service, self.service_name(service).to_owned().into())
             }
             ExactEvent::Replica(replica) => {
-                let (service, number) = self.replicas[replica as usize];
+                let (service, number) = self.replicas[replica];
                 let text = format!("{}#{number}", self.service_name(service));
                 (CutEventKind::Replica, PartName { text, call: None, replica: Some(number) })
             }
-            ExactEvent::Target(mode) | ExactEvent::Mode(mode, _) => {
-                match self.change.targets[mode as usize].on {
+            ExactEvent::Target(target) | ExactEvent::Mode(target, _) => {
+                match self.change.targets[target.index()].on {
                     TargetRef::Domain(domain) => {
                         (CutEventKind::Domain, self.topology.domain(domain).name.clone().into())
                     }

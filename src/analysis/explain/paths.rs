@@ -5,12 +5,13 @@
 //! counted are the dependencies that the engine saw failure pass through, and the origins that it
 //! drew.
 
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use super::names::EventNames;
 use super::origins::{self, Origins};
 use crate::compile::Plan;
-use crate::compile::plan::NONE;
+use crate::compile::plan::{DependencyId, FlowId, NodeId, ObservedCall};
 use crate::engine::outcome::Outcome;
 use crate::engine::{self, Progress, Simulation};
 use crate::report::explain::PathReport;
@@ -40,7 +41,7 @@ enum PathOrigin {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FailurePath {
     origin: PathOrigin,
-    nodes: Vec<u32>,
+    nodes: Vec<NodeId>,
     held_by: Option<usize>,
 }
 
@@ -59,12 +60,13 @@ pub(super) fn trace_ways<'a>(
     simulation: &'a Simulation<'a>,
     seed: u64,
     trials: u64,
-    flows: &[u32],
+    flows: &[FlowId],
     progress: &dyn Progress,
 ) -> Vec<Ways> {
     let mut all: Vec<Ways> = flows.iter().map(|_| Ways::default()).collect();
-    let nodes: Vec<u32> = flows.iter().map(|flow| plan.flows[*flow as usize].node).collect();
-    let leading: Vec<Vec<bool>> = nodes.iter().map(|node| reached_by(plan, *node)).collect();
+    let nodes: Vec<NodeId> = flows.iter().map(|flow| plan.flows[*flow].node).collect();
+    let leading: Vec<Table<NodeId, bool>> =
+        nodes.iter().map(|node| reached_by(plan, *node)).collect();
     let first_flow = plan.services.len()
         + plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
     let mut remembered: Vec<BTreeMap<Vec<u32>, Vec<usize>>> = vec![BTreeMap::new(); flows.len()];
@@ -73,7 +75,7 @@ pub(super) fn trace_ways<'a>(
         let chunk_of = Chunk::new(plan, outcome, origins::origins_in_chunk(plan, seed, chunk));
         chunk += 1;
         for (place, flow) in flows.iter().enumerate() {
-            let fails = outcome.units[first_flow + *flow as usize].failed;
+            let fails = outcome.units[first_flow + flow.index()].failed;
             for trial in (0..64).filter(|trial| outcome.valid >> trial & 1 == 1) {
                 let is_failed = fails >> trial & 1 == 1;
                 let key = chunk_of.trial_key(trial, is_failed);
@@ -99,12 +101,12 @@ pub(super) fn trace_ways<'a>(
 }
 
 /// Which nodes a node refers to, through whatever is between.
-fn reached_by(plan: &Plan, root: u32) -> Vec<bool> {
-    let mut reached = vec![false; plan.nodes.len()];
+fn reached_by(plan: &Plan, root: NodeId) -> Table<NodeId, bool> {
+    let mut reached = Table::filled(false, plan.nodes.len());
     let mut open = vec![root];
     while let Some(node) = open.pop() {
-        if !std::mem::replace(&mut reached[node as usize], true) {
-            let calls = plan.calls_of(&plan.nodes[node as usize]);
+        if !std::mem::replace(&mut reached[node], true) {
+            let calls = plan.calls_of(&plan.nodes[node]);
             open.extend(calls.iter().flat_map(|call| plan.referred(call)));
         }
     }
@@ -117,36 +119,35 @@ struct Chunk<'a> {
     outcome: &'a Outcome,
     origins: Origins,
     /// By dependency: in which trials failure passed.
-    passed: Vec<u64>,
+    passed: Table<DependencyId, u64>,
     /// By node without an origin, through which nothing passed, but which fails all the same.
-    overloaded: Vec<u64>,
+    overloaded: Table<NodeId, u64>,
     /// Where something begins in some trial: its kind, its node, and in which trials.
-    marks: Vec<(u32, u32, u64)>,
+    marks: Vec<(u32, NodeId, u64)>,
 }
 
 impl<'a> Chunk<'a> {
     fn new(plan: &'a Plan, outcome: &'a Outcome, origins: Origins) -> Self {
-        let mut passed = vec![0; plan.dependencies.len()];
+        let mut passed = Table::filled(0, plan.dependencies.len());
         for dependency in &outcome.dependencies {
-            passed[dependency.dependency as usize] = dependency.passed;
+            passed[dependency.dependency] = dependency.passed;
         }
-        let mut overloaded = vec![0; plan.nodes.len()];
+        let mut overloaded = Table::filled(0, plan.nodes.len());
         if plan.has_load {
-            for (service, unit) in outcome.units.iter().take(plan.services.len()).enumerate() {
+            for (service, unit) in plan.services.ids().iter().zip(&outcome.units) {
                 // A node that fails although nothing passed to it, and nothing began there, was
                 // overloaded.
-                for node in plan.nodes_of(service as u32) {
-                    let through = plan.calls_of(&plan.nodes[node as usize]).iter();
-                    let through =
-                        through.fold(0, |all, through| all | passed[through.dependency as usize]);
-                    overloaded[node as usize] = (unit.failed | unit.degraded) & !through;
+                for node in plan.nodes_of(service) {
+                    let through = plan.calls_of(&plan.nodes[node]).iter();
+                    let through = through.fold(0, |all, through| all | passed[through.dependency]);
+                    overloaded[node] = (unit.failed | unit.degraded) & !through;
                 }
             }
         }
         let kinds = [&origins.target, &origins.background, &overloaded];
         let marks = (0..).zip(kinds).flat_map(|(kind, masks)| {
-            let nodes = masks.iter().enumerate().filter(|(_, mask)| **mask != 0);
-            nodes.map(move |(node, mask)| (kind, node as u32, *mask))
+            let nodes = masks.entries().filter(|(_, mask)| **mask != 0);
+            nodes.map(move |(node, mask)| (kind, node, *mask))
         });
         let marks = marks.collect();
         Self { plan, outcome, origins, passed, overloaded, marks }
@@ -160,7 +161,7 @@ impl<'a> Chunk<'a> {
         for item in self.outcome.dependencies.iter().filter(|dependency| bit(dependency.tried)) {
             // The first protection that held is what the way shows.
             let held = item.held.iter().position(|held| bit(*held)).map_or(0, |guard| guard + 1);
-            key.extend([item.dependency, held as u32 * 2 + u32::from(bit(item.passed))]);
+            key.extend([item.dependency.0, held as u32 * 2 + u32::from(bit(item.passed))]);
         }
         if key.is_empty() {
             return key;
@@ -168,13 +169,13 @@ impl<'a> Chunk<'a> {
         key.push(u32::from(is_failed));
         let here = self.marks.iter().filter(|(.., mask)| bit(*mask));
         // Marks of origins must not equal any number of a dependency.
-        key.extend(here.flat_map(|(kind, node, _)| [NONE - kind, *node]));
+        key.extend(here.flat_map(|(kind, node, _)| [u32::MAX - kind, node.0]));
         key
     }
 
     /// Where a way through this node begins, if here.
-    fn origin_at(&self, trial: u32, node: u32) -> Option<PathOrigin> {
-        let has = |masks: &[u64]| masks[node as usize] >> trial & 1 == 1;
+    fn origin_at(&self, trial: u32, node: NodeId) -> Option<PathOrigin> {
+        let has = |masks: &Table<NodeId, u64>| masks[node] >> trial & 1 == 1;
         match () {
             () if has(&self.origins.target) => Some(PathOrigin::Target),
             () if has(&self.origins.background) => Some(PathOrigin::Background),
@@ -187,8 +188,8 @@ impl<'a> Chunk<'a> {
     fn ways_of_trial(
         &self,
         trial: u32,
-        root: Option<u32>,
-        is_leading: &[bool],
+        root: Option<NodeId>,
+        is_leading: &Table<NodeId, bool>,
         into: &mut Ways,
     ) -> Vec<usize> {
         let mut search =
@@ -198,18 +199,18 @@ impl<'a> Chunk<'a> {
         }
         for dependency in &self.outcome.dependencies {
             let guard = dependency.held.iter().position(|held| held >> trial & 1 == 1);
-            let (Some(guard), known) =
-                (guard, &self.plan.dependencies[dependency.dependency as usize])
+            let (Some(guard), known) = (guard, &self.plan.dependencies[dependency.dependency])
             else {
                 continue;
             };
             // Only calls on the way to this flow matter.
-            if known.caller == NONE || !is_leading[known.caller as usize] {
+            let Some(ObservedCall { call, caller }) = known.observed else { continue };
+            if !is_leading[caller] {
                 continue;
             }
-            let call = &self.plan.calls[known.call as usize];
+            let call = &self.plan.calls[call];
             for member in self.plan.members_of(call) {
-                search.from(member.node, &mut vec![known.caller], Some(guard));
+                search.from(member.node, &mut vec![caller], Some(guard));
             }
         }
         into.is_incomplete |= search.was_cut;
@@ -232,7 +233,7 @@ struct PathSearch<'a> {
 
 impl PathSearch<'_> {
     /// Follows failure back from a node; `after` is what comes after it, the end first.
-    fn from(&mut self, node: u32, after: &mut Vec<u32>, held_by: Option<usize>) {
+    fn from(&mut self, node: NodeId, after: &mut Vec<NodeId>, held_by: Option<usize>) {
         self.steps += 1;
         // The number of ways grows exponentially with parallel paths.
         if self.steps > STEPS || self.found.len() >= WAYS || after.len() >= LENGTH {
@@ -247,8 +248,8 @@ impl PathSearch<'_> {
             return;
         }
         let plan = self.chunk.plan;
-        for call in plan.calls_of(&plan.nodes[node as usize]) {
-            if self.chunk.passed[call.dependency as usize] >> self.trial & 1 == 0 {
+        for call in plan.calls_of(&plan.nodes[node]) {
+            if self.chunk.passed[call.dependency] >> self.trial & 1 == 0 {
                 continue;
             }
             for member in plan.members_of(call) {

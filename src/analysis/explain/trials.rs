@@ -7,6 +7,7 @@ use crate::analysis::Settings;
 use crate::analysis::simulate::Stop;
 use crate::analysis::unknowns::dependency_mut;
 use crate::compile::compile;
+use crate::compile::plan::FlowId;
 use crate::engine::outcome::Outcome;
 use crate::engine::{self, Silent, Simulation};
 use crate::model::change::{Component, TargetRef};
@@ -126,7 +127,7 @@ pub(super) fn sampled_importance(
     variant: &Variant,
     settings: &Settings,
     summary: &Summary,
-    flows: &[u32],
+    flows: &[FlowId],
 ) -> (Vec<Vec<ImportanceReport>>, u64) {
     let trials = paired_trials(settings, PAIRS);
     let first = summary.units.len() - variant.topology.flows.len();
@@ -141,7 +142,7 @@ pub(super) fn sampled_importance(
         let works = part.variant_with(variant, false).flow_failures(settings, trials);
         let (kind, name, q) = part.part_name(variant);
         for (reports, flow) in reports.iter_mut().zip(flows) {
-            let flow = *flow as usize;
+            let flow = flow.index();
             let count = |masks: &[Vec<u64>]| {
                 masks[flow].iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>()
             };

@@ -1,5 +1,6 @@
 //! The facts of a simulation: the topology, the change, and what was counted so far.
 
+use crate::compile::plan::{DependencyId, FlowId};
 use std::sync::Arc;
 
 use super::{baseline, interval};
@@ -490,7 +491,7 @@ impl TrialFacts<'_> {
 
     /// Returns in how many trials the outage of a flow does this, and its name.
     fn outage_count(&self, flow: usize, event: TrialEvent) -> Option<(u64, &'static str)> {
-        let tally = &self.tally.flows[flow];
+        let tally = &self.tally.flows[FlowId::new(flow)];
         if self.change.is_moment() {
             return None;
         }
@@ -520,7 +521,10 @@ impl TrialFacts<'_> {
         if self.change.is_moment() {
             return None;
         }
-        Some(self.sketch_figure(&self.tally.flows[flow].outage, field, error).scaled_by(1.0 / 60.0))
+        Some(
+            self.sketch_figure(&self.tally.flows[FlowId::new(flow)].outage, field, error)
+                .scaled_by(1.0 / 60.0),
+        )
     }
 
     fn objective_field(&self, flow: usize, field: ObjectiveField) -> Value {
@@ -564,7 +568,7 @@ impl TrialFacts<'_> {
             return missing_outage();
         }
         let seconds = self.topology.flows[flow].objective().budget_minutes() * 60.0;
-        let outage = &self.tally.flows[flow].outage;
+        let outage = &self.tally.flows[FlowId::new(flow)].outage;
         // Each break counts for at most the whole budget.
         let used = outage.capped_sum(seconds) / seconds;
         let mean_minutes = outage.mean().unwrap_or(0.0) / 60.0;
@@ -636,9 +640,9 @@ impl TrialFacts<'_> {
         }
         let sketch = match (flow, orders) {
             (None, _) => &self.tally.lost,
-            (Some(flow), Orders::Wrong) => &self.tally.flows[flow].wrong,
-            (Some(flow), Orders::Late) => &self.tally.flows[flow].late,
-            (Some(flow), Orders::Lost) => &self.tally.flows[flow].lost,
+            (Some(flow), Orders::Wrong) => &self.tally.flows[FlowId::new(flow)].wrong,
+            (Some(flow), Orders::Late) => &self.tally.flows[FlowId::new(flow)].late,
+            (Some(flow), Orders::Lost) => &self.tally.flows[FlowId::new(flow)].lost,
         };
         Ok(self.sketch_figure(sketch, field, error))
     }
@@ -681,7 +685,7 @@ impl TrialFacts<'_> {
         let (caller, dependency) = self.dependencies[index];
         let caller = || self.topology.caller_name(caller);
         let called = || self.topology.dependency_name(dependency);
-        let tally = &self.tally.dependencies[index];
+        let tally = &self.tally.dependencies[DependencyId::new(index)];
         let count = match field {
             DependencyField::Caller => return Value::text(&caller()),
             DependencyField::Dependency => return Value::text(&called()),

@@ -4,6 +4,7 @@ use super::rules::RuleState;
 use super::runs::CheckRun;
 use super::sentences::{SentenceContext, ratio_text};
 use super::{Assumption, Check};
+use crate::compile::plan::FlowId;
 use crate::model::Topology;
 use crate::policy::evaluate::{Comparison, Ternary};
 use crate::prose::format;
@@ -107,7 +108,7 @@ pub(super) fn headroom_sentence(
         return Some("no flow fails because of the change".to_owned());
     }
     let share_of_budget = |flow: usize| {
-        let seconds = tally.flows[flow].outage.quantile(0.95)?;
+        let seconds = tally.flows[FlowId::new(flow)].outage.quantile(0.95)?;
         Some(seconds / 60.0 / topology.flows[flow].objective().budget_minutes())
     };
     // Flows that no verdict depends on would hide the one that matters.

@@ -1,6 +1,7 @@
 //! All origins by the fluid engine: one after the other, or where chance decides nothing, a trial each.
 
 use super::Work;
+use crate::compile::plan::DependencyId;
 use crate::compile::{Plan, compile};
 use crate::diagnostic::Place;
 use crate::engine::boolean::BLOCK;
@@ -9,7 +10,7 @@ use crate::engine::outcome::{Outcome, TRIALS};
 use crate::engine::parallel;
 use crate::engine::{Choice, Silent, Simulation};
 use crate::model::change::{Modes, Target, TargetRef};
-use crate::model::topology::{Dependency, DomainId, NodeRef, Service, ServiceId};
+use crate::model::topology::{Dependency, NodeRef, Service, ServiceId};
 use crate::model::{Change, Share};
 
 /// So many trials of all origins are run before the next: what fails anyway is kept meanwhile.
@@ -118,17 +119,16 @@ fn outcomes_of(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> V
 
 /// Returns the target that breaks for an origin without a plan of its own.
 fn target_of(work: &Work<'_>, origin: Origin) -> TargetRef {
-    let node =
-        |service: u32, endpoint| TargetRef::Node(NodeRef { service: ServiceId(service), endpoint });
+    let node = |service: ServiceId, endpoint| TargetRef::Node(NodeRef { service, endpoint });
     match origin {
         Origin::Service(service) => node(service, None),
         Origin::Endpoint { service, node: at } => {
-            let endpoints = &work.plan.services[service as usize].endpoints;
+            let endpoints = &work.plan.services[service].endpoints;
             let endpoint =
                 endpoints.iter().position(|endpoint| *endpoint == at).map(|number| number as u32);
             node(service, endpoint)
         }
-        Origin::Domain(domain) => TargetRef::Domain(DomainId(domain)),
+        Origin::Domain(domain) => TargetRef::Domain(domain),
         Origin::Dependency(_) => unreachable!("calls are turned aside in a plan of their own"),
     }
 }
@@ -149,10 +149,10 @@ fn plan_of(work: &Work<'_>, origin: Origin) -> Plan {
             // of the topology as it is, in which the calls are turned aside; a call that nobody makes
             // has what is in between come before its caller.
             let mut topology = work.topology.clone();
-            let between = topology.services.len() as u32;
+            let between = ServiceId::new(topology.services.len());
             topology.services.push(nothing_but_broken());
-            let on = NodeRef { service: ServiceId(between), endpoint: None };
-            let (all, at) = written_beside(&mut topology, number as usize);
+            let on = NodeRef { service: between, endpoint: None };
+            let (all, at) = written_beside(&mut topology, number.index());
             let mut unused = all[at].clone();
             (unused.on, unused.needs, unused.any_of) = (vec![on], 1, false);
             (unused.cache, unused.buffer, unused.fallback) = (None, None, None);
@@ -168,16 +168,15 @@ fn plan_of(work: &Work<'_>, origin: Origin) -> Plan {
 }
 
 /// Lets all calls of a dependency go to a service.
-fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
+fn turn_aside(plan: &mut Plan, dependency: DependencyId, to: ServiceId) {
     // The node in between takes the place of what was called.
-    let node = plan.services[to as usize].node;
+    let node = plan.services[to].node;
     let calls = plan.calls.iter().filter(|call| call.dependency == dependency);
-    for member in calls.flat_map(|call| call.members.clone()) {
-        let member = &mut plan.members[member as usize];
+    for member in calls.flat_map(|call| call.members) {
+        let member = &mut plan.members[member];
         let before = std::mem::replace(&mut member.node, node);
         // Caches and buffers need to know since when it has been failing.
-        plan.nodes[node as usize].tracks_failing_since |=
-            plan.nodes[before as usize].tracks_failing_since;
+        plan.nodes[node].tracks_failing_since |= plan.nodes[before].tracks_failing_since;
     }
 }
 
@@ -245,7 +244,7 @@ fn written_beside(
 /// Returns the loss in some trials beyond what is lost anyway.
 fn impact_beyond(
     work: &Work<'_>,
-    own: Option<u32>,
+    own: Option<ServiceId>,
     outcomes: &[Outcome],
     anyway: &[Outcome],
 ) -> Impact {
@@ -267,7 +266,7 @@ fn impact_beyond(
 fn add_outcome(
     impact: &mut Impact,
     plan: &Plan,
-    own: Option<u32>,
+    own: Option<ServiceId>,
     outcome: &Outcome,
     anyway: &Outcome,
     valid: u64,
@@ -286,9 +285,9 @@ fn add_outcome(
     // Trial by trial, since the worst trial is reported as well.
     for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
         let is_new = |with: u64, without: u64| (with & !without) >> trial & 1 == 1;
-        let lost = (0..plan.services.len()).filter(|service| {
-            Some(*service as u32) != own
-                && is_new(outcome.units[*service].failed, anyway.units[*service].failed)
+        let lost = plan.services.ids().iter().filter(|service| {
+            let unit = service.index();
+            Some(*service) != own && is_new(outcome.units[unit].failed, anyway.units[unit].failed)
         });
         impact.services.add_value(lost.count() as f64, 1.0);
         let (mut flows, mut orders) = (0.0, 0.0);

@@ -10,6 +10,7 @@ use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use blastwave::analysis;
 use blastwave::analysis::explain::ExplanationRequest;
+use blastwave::model::topology::FlowId;
 use blastwave::render;
 use blastwave::suggest;
 
@@ -58,7 +59,7 @@ pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
         // By name and not by part of it: an explanation of the wrong flow would mislead.
-        let known = flows().position(|flow| flow == name).map(|flow| flow as u32);
+        let known = flows().position(|flow| flow == name).map(FlowId::new);
         known.ok_or_else(|| {
             let failure = Failure::usage(format!("there is no flow `{name}`"));
             match suggest::nearest(name, flows()) {

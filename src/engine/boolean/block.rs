@@ -1,13 +1,13 @@
 //! State and propagation of one block: 512 trials of one plan, simulated until nothing changes.
 
+use crate::model::id::{IdRange, Table};
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use super::containment::EdgeObserver;
 use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph, transform};
 use super::random_source::{BlockDraws, RandomSource};
 use super::state_planes::{apply_transform, failing_plane};
-use crate::compile::plan::{NONE, Plan};
+use crate::compile::plan::{DomainId, GroupId, NodeId, Plan, ServiceId};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::draws::RoundKeys;
 use crate::engine::outcome::Failures;
@@ -22,48 +22,52 @@ pub(super) struct BlockState<'a, const P: usize> {
     pub(super) plan: &'a Plan,
     pub(super) graph: &'a PropagationGraph,
     /// Planes by node.
-    pub(super) planes: Vec<[LaneMask; P]>,
+    pub(super) planes: Table<NodeId, [LaneMask; P]>,
     /// Planes by node that were already propagated inside its cycle; empty in plans without cycles.
-    pub(super) propagated: Vec<[LaneMask; P]>,
+    pub(super) propagated: Table<NodeId, [LaneMask; P]>,
     /// One bit per node: its planes grew since they were last propagated.
     dirty: Vec<u64>,
     /// Nodes whose planes were propagated in this block.
-    pub(super) visited: Vec<u32>,
+    pub(super) visited: Vec<NodeId>,
     /// Lanes by node in which it fails without the change.
-    pub(super) baseline: Vec<Failures<LaneMask>>,
+    pub(super) baseline: Table<NodeId, Failures<LaneMask>>,
     /// Nodes whose planes were propagated without the change.
-    baseline_nodes: Vec<u32>,
+    baseline_nodes: Vec<NodeId>,
     /// Whether edges between groups were observed while failures propagated.
     pub(super) observed_edges: bool,
     /// Services in a cycle that did not settle, with the trials in which it did not.
-    pub(super) unsettled: Vec<(u32, LaneMask)>,
+    pub(super) unsettled: Vec<(ServiceId, LaneMask)>,
     pub(super) keys: RoundKeys,
-    pub(super) domains: Vec<LaneMask>,
+    pub(super) domains: Table<DomainId, LaneMask>,
     /// Services that may be down in the background or through a target domain.
-    pub(super) may_be_down: &'a [u32],
+    pub(super) may_be_down: &'a [ServiceId],
 }
 
 const NO_FAILURES: Failures<LaneMask> =
     Failures { failed: LaneMask::NONE, degraded: LaneMask::NONE };
 
 impl<'a, const P: usize> BlockState<'a, P> {
-    pub(super) fn new(plan: &'a Plan, graph: &'a PropagationGraph, may_be_down: &'a [u32]) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        graph: &'a PropagationGraph,
+        may_be_down: &'a [ServiceId],
+    ) -> Self {
         let nodes = plan.nodes.len();
         // Only cycles need to know what was propagated already.
         let has_cycles = graph.strategies.iter().any(|way| *way != CycleStrategy::Acyclic);
         Self {
             plan,
             graph,
-            planes: vec![[LaneMask::NONE; P]; nodes],
-            propagated: vec![[LaneMask::NONE; P]; if has_cycles { nodes } else { 0 }],
+            planes: Table::filled([LaneMask::NONE; P], nodes),
+            propagated: Table::filled([LaneMask::NONE; P], if has_cycles { nodes } else { 0 }),
             dirty: vec![0; nodes.div_ceil(64)],
             visited: Vec::new(),
-            baseline: vec![NO_FAILURES; nodes],
+            baseline: Table::filled(NO_FAILURES, nodes),
             baseline_nodes: Vec::new(),
             observed_edges: false,
             unsettled: Vec::new(),
             keys: RoundKeys::new(0, 0),
-            domains: vec![LaneMask::NONE; plan.domains.len()],
+            domains: Table::filled(LaneMask::NONE, plan.domains.len()),
             may_be_down,
         }
     }
@@ -125,15 +129,15 @@ impl<'a, const P: usize> BlockState<'a, P> {
         self.baseline_nodes.clone_from(&self.visited);
         // Only what was visited can have failed; all other nodes keep their zeros.
         for node in &self.visited {
-            let planes = &self.planes[*node as usize];
-            self.baseline[*node as usize] =
+            let planes = &self.planes[*node];
+            self.baseline[*node] =
                 Failures { failed: planes[failing_plane::<P>()], degraded: planes[P - 1] };
         }
     }
 
     fn clear_baseline(&mut self) {
         for node in self.baseline_nodes.drain(..) {
-            self.baseline[node as usize] = NO_FAILURES;
+            self.baseline[node] = NO_FAILURES;
         }
     }
 
@@ -156,8 +160,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 word += 1;
                 continue;
             }
-            let node = word as u32 * 64 + self.dirty[word].trailing_zeros();
-            let group = self.plan.nodes[node as usize].group as usize;
+            let node = NodeId(word as u32 * 64 + self.dirty[word].trailing_zeros());
+            let group = self.plan.nodes[node].group;
             match self.graph.strategies[group] {
                 CycleStrategy::Acyclic => {
                     // Nodes are in order of evaluation, so a node that is done here is never made
@@ -175,8 +179,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     pub(super) fn clear_states(&mut self) {
         for node in self.visited.drain(..) {
-            self.planes[node as usize] = [LaneMask::NONE; P];
-            if let Some(propagated) = self.propagated.get_mut(node as usize) {
+            self.planes[node] = [LaneMask::NONE; P];
+            if let Some(propagated) = self.propagated.get_mut(node) {
                 *propagated = [LaneMask::NONE; P];
             }
         }
@@ -184,14 +188,14 @@ impl<'a, const P: usize> BlockState<'a, P> {
     }
 
     #[inline(always)]
-    pub(super) fn mark_dirty(&mut self, node: u32) {
-        self.dirty[node as usize / 64] |= 1 << (node % 64);
+    pub(super) fn mark_dirty(&mut self, node: NodeId) {
+        self.dirty[node.index() / 64] |= 1 << (node.0 % 64);
     }
 
     /// Merges planes into those of a node and marks it dirty if they add a lane.
     #[inline(always)]
-    pub(super) fn merge_planes<B: Bits>(&mut self, bits: B, node: u32, planes: [B::V; P]) {
-        let state = &mut self.planes[node as usize];
+    pub(super) fn merge_planes<B: Bits>(&mut self, bits: B, node: NodeId, planes: [B::V; P]) {
+        let state = &mut self.planes[node];
         let mut any_new = bits.none();
         for plane in 0..P {
             let old = bits.load(&state[plane]);
@@ -205,10 +209,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     /// Evaluates the calls of a node that are more than edges and merges the results.
     #[inline(always)]
-    fn evaluate_calls<B: Bits>(&mut self, source: impl RandomSource<B>, node: u32) {
+    fn evaluate_calls<B: Bits>(&mut self, source: impl RandomSource<B>, node: NodeId) {
         for index in self.graph.evaluated_calls(node) {
             let planes = self.evaluate_call(source, *index);
-            let state = &mut self.planes[node as usize];
+            let state = &mut self.planes[node];
             for plane in 0..P {
                 let old = source.vector_bits().load(&state[plane]);
                 source
@@ -224,7 +228,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut impl EdgeObserver<B>,
-        node: u32,
+        node: NodeId,
     ) {
         let graph = self.graph;
         let planes = self.load_planes(source.vector_bits(), node);
@@ -239,8 +243,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     /// Returns the planes of a node in registers.
     #[inline(always)]
-    pub(super) fn load_planes<B: Bits>(&self, bits: B, node: u32) -> [B::V; P] {
-        let state = &self.planes[node as usize];
+    pub(super) fn load_planes<B: Bits>(&self, bits: B, node: NodeId) -> [B::V; P] {
+        let state = &self.planes[node];
         array(
             #[inline(always)]
             |plane| bits.load(&state[plane]),
@@ -253,7 +257,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut O,
-        node: u32,
+        node: NodeId,
         planes: [B::V; P],
     ) {
         let (bits, graph) = (source.vector_bits(), self.graph);
@@ -283,7 +287,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut O,
-        node: u32,
+        node: NodeId,
         new: [B::V; P],
     ) {
         let (bits, graph) = (source.vector_bits(), self.graph);
@@ -309,7 +313,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
     #[inline(always)]
     fn merge_crossing<B: Bits>(&mut self, bits: B, edge: &Edge, planes: [B::V; P], crossing: B::V) {
         let brought = apply_transform(bits, edge.transform, planes);
-        let state = &mut self.planes[edge.caller as usize];
+        let state = &mut self.planes[edge.caller];
         let mut any_new = bits.none();
         for plane in 0..P {
             let old = bits.load(&state[plane]);
@@ -334,7 +338,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
     ) {
         let bits = source.vector_bits();
         let brought = apply_transform(bits, edge.transform, planes);
-        let state = &mut self.planes[edge.caller as usize];
+        let state = &mut self.planes[edge.caller];
         let mut new: [B::V; P] = array(
             #[inline(always)]
             |plane| bits.without(brought[plane], bits.load(&state[plane])),
@@ -369,21 +373,21 @@ impl<'a, const P: usize> BlockState<'a, P> {
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut impl EdgeObserver<B>,
-        group: usize,
+        group: GroupId,
     ) {
         let (bits, graph) = (source.vector_bits(), self.graph);
-        let nodes = self.plan.groups[group].nodes.clone();
+        let nodes = self.plan.groups[group].nodes;
         let first_visited = self.visited.len();
         while let Some(node) = self.next_dirty(nodes.start, nodes.end) {
             let mut next = Some(node);
             while let Some(node) = next {
-                self.dirty[node as usize / 64] &= !(1 << (node % 64));
+                self.dirty[node.index() / 64] &= !(1 << (node.0 % 64));
                 self.visited.push(node);
                 self.evaluate_calls(source, node);
                 let mut new = self.load_planes(bits, node);
                 let mut any_new = bits.none();
                 for plane in 0..P {
-                    let propagated = &mut self.propagated[node as usize][plane];
+                    let propagated = &mut self.propagated[node][plane];
                     let before = bits.load(propagated);
                     bits.store(propagated, new[plane]);
                     // Only what is new goes on, so that an edge is drawn once for each lane.
@@ -395,12 +399,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     for caller in graph
                         .callers_to_evaluate(node)
                         .iter()
-                        .filter(|callers_to_evaluate| nodes.contains(callers_to_evaluate))
+                        .filter(|caller| nodes.contains(**caller))
                     {
                         self.mark_dirty(*caller);
                     }
                 }
-                next = self.next_dirty(node + 1, nodes.end);
+                next = self.next_dirty(NodeId(node.0 + 1), nodes.end);
             }
         }
         // A node in a cycle may have been visited several times, and is counted once.
@@ -434,11 +438,11 @@ impl<'a, const P: usize> BlockState<'a, P> {
     ) {
         for index in first_visited..self.visited.len() {
             let node = self.visited[index];
-            let group = self.plan.nodes[node as usize].group;
+            let group = self.plan.nodes[node].group;
             let planes = self.load_planes(source.vector_bits(), node);
             self.cross_edges_outside(source, observer, node, planes);
             for caller in self.graph.callers_to_evaluate(node) {
-                if self.plan.nodes[*caller as usize].group != group {
+                if self.plan.nodes[*caller].group != group {
                     self.mark_dirty(*caller);
                 }
             }
@@ -447,17 +451,17 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     /// Returns the first dirty node in `from..to`.
     #[inline(always)]
-    fn next_dirty(&self, from: u32, to: u32) -> Option<u32> {
-        let mut word = from as usize / 64;
-        let mut bits = self.dirty.get(word)? & (u64::MAX << (from % 64));
+    fn next_dirty(&self, from: NodeId, to: NodeId) -> Option<NodeId> {
+        let mut word = from.index() / 64;
+        let mut bits = self.dirty.get(word)? & (u64::MAX << (from.0 % 64));
         loop {
             if bits != 0 {
-                let node = word as u32 * 64 + bits.trailing_zeros();
+                let node = NodeId(word as u32 * 64 + bits.trailing_zeros());
                 return (node < to).then_some(node);
             }
             word += 1;
             // The bits behind `to` belong to other groups.
-            if word * 64 >= to as usize {
+            if word * 64 >= to.index() {
                 return None;
             }
             bits = self.dirty[word];
@@ -472,20 +476,19 @@ impl<'a, const P: usize> BlockState<'a, P> {
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut impl EdgeObserver<B>,
-        group: usize,
+        group: GroupId,
     ) {
         let bits = source.vector_bits();
-        let nodes = self.plan.groups[group].nodes.clone();
+        let nodes = self.plan.groups[group].nodes;
         let first_visited = self.visited.len();
-        self.visited.extend(nodes.clone());
-        for node in nodes.clone() {
-            self.dirty[node as usize / 64] &= !(1 << (node % 64));
+        self.visited.extend(nodes);
+        for node in nodes {
+            self.dirty[node.index() / 64] &= !(1 << (node.0 % 64));
         }
         // Own failures and calls that leave the cycle are the same in every round.
-        let base: Vec<[LaneMask; P]> =
-            nodes.clone().map(|node| self.planes[node as usize]).collect();
-        for node in nodes.clone() {
-            self.planes[node as usize] = [LaneMask::NONE; P];
+        let base: Vec<[LaneMask; P]> = nodes.iter().map(|node| self.planes[node]).collect();
+        for node in nodes {
+            self.planes[node] = [LaneMask::NONE; P];
         }
         let free = free_rounds(nodes.len());
         let mut moving = LaneMask::ALL;
@@ -494,7 +497,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         let mut new = base.clone();
         for round in 0..free + LAST_ROUNDS {
             let mut moved = bits.none();
-            for (place, node) in nodes.clone().enumerate() {
+            for (place, node) in nodes.iter().enumerate() {
                 let mut planes: [B::V; P] = array(
                     #[inline(always)]
                     |plane| bits.load(&base[place][plane]),
@@ -506,7 +509,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     }
                 }
                 for plane in 0..P {
-                    let old = bits.load(&self.planes[node as usize][plane]);
+                    let old = bits.load(&self.planes[node][plane]);
                     let mut plane_new = planes[plane];
                     // From here on nothing gets better any more, so that every cycle comes to rest.
                     if round >= free {
@@ -519,8 +522,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     bits.store(&mut new[place][plane], chosen);
                 }
             }
-            for (place, node) in nodes.clone().enumerate() {
-                self.planes[node as usize] = new[place];
+            for (place, node) in nodes.iter().enumerate() {
+                self.planes[node] = new[place];
             }
             let still = bits.and(bits.load(&moving), moved);
             bits.store(&mut moving, still);
@@ -539,9 +542,9 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     // Rare, and so kept out of the code that runs for every block.
     #[inline(never)]
-    fn record_unsettled(&mut self, nodes: Range<u32>, unsettled: LaneMask) {
-        let services = nodes.map(|node| self.plan.nodes[node as usize].service);
-        let services: BTreeSet<u32> = services.filter(|service| *service != NONE).collect();
+    fn record_unsettled(&mut self, nodes: IdRange<NodeId>, unsettled: LaneMask) {
+        let services = nodes.iter().filter_map(|node| self.plan.nodes[node].service);
+        let services: BTreeSet<ServiceId> = services.collect();
         self.unsettled.extend(services.into_iter().map(|service| (service, unsettled)));
     }
 }

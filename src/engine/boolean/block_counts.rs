@@ -6,10 +6,11 @@ use super::propagation_graph::{PropagationGraph, transform};
 use super::random_source::BlockDraws;
 use super::state_planes::{failing_plane, unpack_planes};
 use super::{Boolean, UnitLanes};
-use crate::compile::plan::NONE;
+use crate::compile::plan::{DependencyId, ServiceId};
 use crate::engine::outcome::{self, Anomalies, Anomaly, Failures, Outcome, UnitOutcome};
 use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::{Protection, Tally};
+use crate::model::id::Table;
 
 /// Trial counts. They are integers, so that blocks may be added in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +18,12 @@ pub struct BlockCounts {
     /// By unit, with the change, without it and because of it: failed; degraded or worse.
     pub units: Vec<[u64; 6]>,
     /// By dependency: exposed, propagated, and contained by each protection. Without the edges below.
-    pub dependencies: Vec<[u64; 2 + Protection::ALL.len()]>,
+    pub dependencies: Table<DependencyId, [u64; 2 + Protection::ALL.len()]>,
     /// By edge whose failure ends by its draw alone: exposed, propagated. Few numbers side by side,
     /// since most calls are such edges and are counted while they propagate.
     edges: Vec<[u64; 2]>,
     /// By service: in a cycle that did not settle.
-    pub unsettled: Vec<u64>,
+    pub unsettled: Table<ServiceId, u64>,
 }
 
 impl BlockCounts {
@@ -31,19 +32,22 @@ impl BlockCounts {
         let observed = usize::from(engine.observes);
         Self {
             units: vec![[0; 6]; engine.units.count],
-            dependencies: vec![
-                [0; 2 + Protection::ALL.len()];
-                engine.plan.dependencies.len() * observed
-            ],
+            dependencies: Table::filled(
+                [0; 2 + Protection::ALL.len()],
+                engine.plan.dependencies.len() * observed,
+            ),
             edges: vec![[0; 2]; engine.graph.edge_count() * observed],
-            unsettled: vec![0; engine.plan.services.len()],
+            unsettled: Table::filled(0, engine.plan.services.len()),
         }
     }
 
     /// Adds the counts of other blocks.
     pub fn merge_counts(&mut self, other: &Self) {
-        fn add_all<const N: usize>(all: &mut [[u64; N]], more: &[[u64; N]]) {
-            for (all, more) in all.iter_mut().flatten().zip(more.iter().flatten()) {
+        fn add_all<'a, const N: usize>(
+            all: impl IntoIterator<Item = &'a mut [u64; N]>,
+            more: impl IntoIterator<Item = &'a [u64; N]>,
+        ) {
+            for (all, more) in all.into_iter().flatten().zip(more.into_iter().flatten()) {
                 *all += more;
             }
         }
@@ -80,11 +84,11 @@ impl BlockCounts {
             }
         }
         for (place, [exposed, passed]) in (0..).zip(&self.edges) {
-            let dependency = engine.graph.observed_at(place);
-            if *exposed == 0 || dependency == NONE {
+            let Some(dependency) = engine.graph.observed_at(place) else { continue };
+            if *exposed == 0 {
                 continue;
             }
-            let all = &mut tally.dependencies[dependency as usize];
+            let all = &mut tally.dependencies[dependency];
             all.tried += exposed;
             all.passed += passed;
             // Without other protections, what does not propagate was held by the draw.
@@ -95,8 +99,8 @@ impl BlockCounts {
         }
     }
 
-    fn add_containment(&mut self, dependency: u32, seen: &ContainmentLanes) {
-        let [tried, passed, held @ ..] = &mut self.dependencies[dependency as usize];
+    fn add_containment(&mut self, dependency: DependencyId, seen: &ContainmentLanes) {
+        let [tried, passed, held @ ..] = &mut self.dependencies[dependency];
         *tried += u64::from(seen.tried.count());
         *passed += u64::from(seen.passed.count());
         for (all, word) in held.iter_mut().zip(&seen.held) {
@@ -162,7 +166,7 @@ impl BlockSink<'_> {
     }
 
     /// Adds the containment at one dependency.
-    fn add_dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
+    fn add_dependency(&mut self, dependency: DependencyId, seen: &ContainmentLanes) {
         match self {
             Self::Counts(counts) => counts.add_containment(dependency, seen),
             Self::Outcomes(outcomes) => record_dependency(outcomes, dependency, seen),
@@ -170,10 +174,10 @@ impl BlockSink<'_> {
     }
 
     /// Adds the lanes in which the cycle of a service did not settle.
-    pub(super) fn add_unsettled(&mut self, service: u32, lanes: &LaneMask) {
+    pub(super) fn add_unsettled(&mut self, service: ServiceId, lanes: &LaneMask) {
         match self {
             Self::Counts(counts) => {
-                counts.unsettled[service as usize] += u64::from(lanes.count());
+                counts.unsettled[service] += u64::from(lanes.count());
             }
             Self::Outcomes(outcomes) => {
                 for (outcome, unsettled) in outcomes.iter_mut().zip(lanes.0) {
@@ -279,11 +283,11 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
             *passed += u64::from(bits.count(bits.and(exposure.failing, crossing)));
             return;
         }
-        let dependency = self.graph.observed_at(place);
+        let Some(dependency) = self.graph.observed_at(place) else { return };
         let lanes = EdgeLanes::new(bits, transform, exposure, crossing);
         match &mut self.sink {
             BlockSink::Counts(counts) => {
-                let [exposed, passed, held @ ..] = &mut counts.dependencies[dependency as usize];
+                let [exposed, passed, held @ ..] = &mut counts.dependencies[dependency];
                 *exposed += u64::from(exposure.count);
                 *passed += u64::from(bits.count(lanes.passed));
                 for (protection, lanes) in lanes.held {
@@ -340,7 +344,7 @@ fn record_unit(
 }
 
 #[inline(never)]
-fn record_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &ContainmentLanes) {
+fn record_dependency(outcomes: &mut [Outcome], dependency: DependencyId, seen: &ContainmentLanes) {
     for (part, outcome) in outcomes.iter_mut().enumerate() {
         outcome.dependencies.push(outcome::DependencyOutcome {
             dependency,

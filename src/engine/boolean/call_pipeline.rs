@@ -6,7 +6,7 @@ use super::block::BlockState;
 use super::lane_counter::LaneCounter;
 use super::random_source::RandomSource;
 use super::state_planes::{failing_lanes, failing_plane, pack_planes, unpack_planes};
-use crate::compile::plan::{Call, Plan};
+use crate::compile::plan::{Call, CallId, DependencyId, NodeId, Plan};
 use crate::engine::pipeline::{self, CallContext, StateSets};
 use crate::engine::simd::{Bits, array};
 use crate::engine::tally::Protection;
@@ -30,12 +30,12 @@ impl<const P: usize> BlockState<'_, P> {
     pub(super) fn evaluate_call<B: Bits>(
         &self,
         source: impl RandomSource<B>,
-        index: u32,
+        index: CallId,
     ) -> [B::V; P] {
         source.vector_bits().outline(
             #[inline(always)]
             || {
-                let call = &self.plan.calls[index as usize];
+                let call = &self.plan.calls[index];
                 let state = self.run_pipeline(source, call, &mut NoObserver);
                 pack_planes(source.vector_bits(), state)
             },
@@ -57,8 +57,8 @@ impl<const P: usize> BlockState<'_, P> {
 
     /// Returns the state of a node as exclusive planes.
     #[inline(always)]
-    fn unpacked_state<B: Bits>(&self, bits: B, node: u32) -> StateSets<B::V> {
-        let state = &self.planes[node as usize];
+    fn unpacked_state<B: Bits>(&self, bits: B, node: NodeId) -> StateSets<B::V> {
+        let state = &self.planes[node];
         unpack_planes(bits, array::<_, P>(|plane| bits.load(&state[plane])))
     }
 }
@@ -109,17 +109,17 @@ impl<B: Bits, R: RandomSource<B>, O: CallObserver<B>, const P: usize> CallContex
     }
 
     #[inline(always)]
-    fn node_state(&mut self, node: u32) -> Result<StateSets<B::V>, Infallible> {
+    fn node_state(&mut self, node: NodeId) -> Result<StateSets<B::V>, Infallible> {
         Ok(self.block.unpacked_state(self.bits, node))
     }
 
     #[inline(always)]
-    fn node_failures(&mut self, node: u32) -> B::V {
-        self.bits.load(&self.block.planes[node as usize][failing_plane::<P>()])
+    fn node_failures(&mut self, node: NodeId) -> B::V {
+        self.bits.load(&self.block.planes[node][failing_plane::<P>()])
     }
 
     #[inline(always)]
-    fn called_state(&mut self, call: &Call, node: u32) -> Result<StateSets<B::V>, Infallible> {
+    fn called_state(&mut self, call: &Call, node: NodeId) -> Result<StateSets<B::V>, Infallible> {
         let bits = self.bits;
         let state = self.block.unpacked_state(bits, node);
         let Some((lanes, [slow, down, corrupt])) = self.source.forced_failure(call.dependency)
@@ -138,7 +138,7 @@ impl<B: Bits, R: RandomSource<B>, O: CallObserver<B>, const P: usize> CallContex
     }
 
     #[inline(always)]
-    fn called_failures(&mut self, call: &Call, node: u32) -> B::V {
+    fn called_failures(&mut self, call: &Call, node: NodeId) -> B::V {
         let Ok(state) = self.called_state(call, node);
         failing_lanes(self.bits, &state)
     }
@@ -159,18 +159,22 @@ impl<B: Bits, R: RandomSource<B>, O: CallObserver<B>, const P: usize> CallContex
     }
 
     #[inline(always)]
-    fn fallback_successes(&mut self, dependency: u32, down: B::V) -> Result<B::V, Infallible> {
-        let declared = &self.block.plan.dependencies[dependency as usize];
+    fn fallback_successes(
+        &mut self,
+        dependency: DependencyId,
+        down: B::V,
+    ) -> Result<B::V, Infallible> {
+        let declared = &self.block.plan.dependencies[dependency];
         Ok(self.source.fallback_successes(dependency, declared, down))
     }
 
     #[inline(always)]
     fn propagating(
         &mut self,
-        dependency: u32,
+        dependency: DependencyId,
         state: &StateSets<B::V>,
     ) -> Result<Option<B::V>, Infallible> {
-        let declared = &self.block.plan.dependencies[dependency as usize];
+        let declared = &self.block.plan.dependencies[dependency];
         if declared.propagation >= 1.0 {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use super::call_pipeline::{CallObserver, NoObserver};
 use super::propagation_graph::transform;
 use super::random_source::{BlockDraws, RandomSource as _};
 use super::state_planes::failing_lanes;
-use crate::compile::plan::Call;
+use crate::compile::plan::{Call, DependencyId};
 use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::Protection;
@@ -153,7 +153,7 @@ impl<const P: usize> BlockState<'_, P> {
     pub(super) fn observe_calls<B: Bits>(
         &self,
         draws: BlockDraws<'_, B>,
-        mut see: impl FnMut(u32, &ContainmentLanes),
+        mut see: impl FnMut(DependencyId, &ContainmentLanes),
     ) {
         let bits = draws.bits;
         let mut calls = Vec::new();
@@ -164,11 +164,11 @@ impl<const P: usize> BlockState<'_, P> {
         calls.sort_unstable();
         calls.dedup();
         for index in calls {
-            let call = &self.plan.calls[index as usize];
+            let call = &self.plan.calls[index];
             let mut watch = ContainmentObserver::new(bits);
             let passed = failing_lanes(bits, &self.run_pipeline(draws, call, &mut watch));
             if !bits.is_none(watch.entered) {
-                let dependency = &self.plan.dependencies[call.dependency as usize];
+                let dependency = &self.plan.dependencies[call.dependency];
                 // From the same draws as in the pipeline, so that they agree.
                 let reaches = draws.propagation_lanes(call.dependency, dependency, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);

@@ -1,9 +1,10 @@
 //! Eligibility of a plan for the Boolean engine: every share in every trial must be 0 or 1.
 
+use crate::model::id::Table;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use crate::compile::plan::{Buffer, Call, Hit, NONE, Plan};
+use crate::compile::plan::{Buffer, Call, DependencyId, DomainId, Hit, NodeId, ObservedCall, Plan};
 use crate::engine::origins::{FailureMode, Origin};
 use crate::engine::pipeline::{self, CallContext, StateSets};
 
@@ -61,7 +62,10 @@ impl PossibleStates {
 }
 
 /// Returns why a plan is not Boolean, or `None` if it is.
-pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<NotBoolean> {
+pub(super) fn find_obstacle(
+    plan: &Plan,
+    possible: &Table<NodeId, PossibleStates>,
+) -> Option<NotBoolean> {
     if plan.schedule.is_some() {
         return Some(NotBoolean::Timeline);
     }
@@ -93,7 +97,11 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     plan.calls.iter().find_map(|call| call_obstacle(plan, call, possible))
 }
 
-fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Option<NotBoolean> {
+fn call_obstacle(
+    plan: &Plan,
+    call: &Call,
+    possible: &Table<NodeId, PossibleStates>,
+) -> Option<NotBoolean> {
     let is_partial = |share: f64| share > 0.0 && share < 1.0;
     if is_partial(call.probability) {
         return Some(NotBoolean::PartialCall);
@@ -102,7 +110,7 @@ fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Optio
         return Some(NotBoolean::PartialCache);
     }
     if call.any_of {
-        let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
+        let members = plan.members_of(call).iter().map(|member| possible[member.node]);
         let any = members.fold(PossibleStates::default(), PossibleStates::union_with);
         let may_hang = any.slow && !call.gives_up;
         let may_corrupt = any.corrupt && !call.validates;
@@ -115,7 +123,7 @@ fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Optio
 }
 
 /// Returns the possible states of every node.
-pub(super) fn possible_states(plan: &Plan) -> Vec<PossibleStates> {
+pub(super) fn possible_states(plan: &Plan) -> Table<NodeId, PossibleStates> {
     propagate_states(plan, own_possible_states(plan, &|_| false))
 }
 
@@ -124,8 +132,8 @@ pub(super) fn possible_states_with(
     plan: &Plan,
     origins: &[Origin],
     mode: FailureMode,
-) -> Vec<PossibleStates> {
-    let failed_domains: BTreeSet<u32> = origins
+) -> Table<NodeId, PossibleStates> {
+    let failed_domains: BTreeSet<DomainId> = origins
         .iter()
         .filter_map(|origin| match origin {
             Origin::Domain(domain) => Some(*domain),
@@ -139,7 +147,7 @@ pub(super) fn possible_states_with(
         corrupt: mode == FailureMode::Corrupt,
         degraded: false,
     };
-    let mut add = |node: u32| possible[node as usize] = possible[node as usize].union_with(states);
+    let mut add = |node: NodeId| possible[node] = possible[node].union_with(states);
     for origin in origins {
         match *origin {
             Origin::Service(service) => plan.nodes_of(service).for_each(&mut add),
@@ -147,9 +155,8 @@ pub(super) fn possible_states_with(
             Origin::Domain(_) => {}
             Origin::Dependency(number) => {
                 // A broken dependency looks to its caller like a broken member.
-                let call = plan.dependencies[number as usize].call;
-                if let Some(call) = plan.calls.get(call as usize) {
-                    plan.members_of(call).iter().for_each(|member| add(member.node));
+                if let Some(ObservedCall { call, .. }) = plan.dependencies[number].observed {
+                    plan.members_of(&plan.calls[call]).iter().for_each(|member| add(member.node));
                 }
             }
         }
@@ -157,18 +164,21 @@ pub(super) fn possible_states_with(
     propagate_states(plan, possible)
 }
 
-fn propagate_states(plan: &Plan, mut possible: Vec<PossibleStates>) -> Vec<PossibleStates> {
+fn propagate_states(
+    plan: &Plan,
+    mut possible: Table<NodeId, PossibleStates>,
+) -> Table<NodeId, PossibleStates> {
     for group in &plan.groups {
         loop {
             // Within a cycle until nothing is added: states only grow, so this ends.
             let mut changed = false;
-            for node in group.nodes.clone() {
-                let calls = plan.calls_of(&plan.nodes[node as usize]);
-                let new = calls.iter().fold(possible[node as usize], |all, call| {
+            for node in group.nodes {
+                let calls = plan.calls_of(&plan.nodes[node]);
+                let new = calls.iter().fold(possible[node], |all, call| {
                     all.union_with(states_from_call(plan, call, &possible))
                 });
-                changed |= new != possible[node as usize];
-                possible[node as usize] = new;
+                changed |= new != possible[node];
+                possible[node] = new;
             }
             if !changed || !group.cyclic {
                 break;
@@ -179,20 +189,21 @@ fn propagate_states(plan: &Plan, mut possible: Vec<PossibleStates>) -> Vec<Possi
 }
 
 /// Returns the states that follow from a node's own failures.
-fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<PossibleStates> {
-    let mut possible = vec![PossibleStates::default(); plan.nodes.len()];
-    for (index, service) in plan.services.iter().enumerate() {
-        let replicas =
-            &plan.replicas[service.replicas.start as usize..service.replicas.end as usize];
-        let can_fail = |domain: u32| domain != NONE && can_domain_fail(plan, domain, breaks);
+fn own_possible_states(
+    plan: &Plan,
+    breaks: &dyn Fn(DomainId) -> bool,
+) -> Table<NodeId, PossibleStates> {
+    let mut possible = Table::filled(PossibleStates::default(), plan.nodes.len());
+    for (id, service) in plan.services.entries() {
+        let can_fail = |domain: DomainId| can_domain_fail(plan, domain, breaks);
         let down = service.unavailability > 0.0
             || service.during
             || service.domains.iter().any(|domain| can_fail(*domain))
-            || replicas
-                .iter()
-                .any(|replica| replica.unavailability > 0.0 || can_fail(replica.domain));
-        for node in plan.nodes_of(index as u32) {
-            possible[node as usize].down |= down;
+            || plan.replicas[service.replicas].iter().any(|replica| {
+                replica.unavailability > 0.0 || replica.domain.is_some_and(can_fail)
+            });
+        for node in plan.nodes_of(id) {
+            possible[node].down |= down;
         }
     }
     for target in &plan.targets {
@@ -207,11 +218,11 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
         match target.hit {
             Hit::Domain(_) => {}
             Hit::Endpoint { node, .. } => {
-                possible[node as usize] = possible[node as usize].union_with(states);
+                possible[node] = possible[node].union_with(states);
             }
             Hit::Service(service) => {
                 for node in plan.nodes_of(service) {
-                    possible[node as usize] = possible[node as usize].union_with(states);
+                    possible[node] = possible[node].union_with(states);
                 }
             }
         }
@@ -219,20 +230,25 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
     possible
 }
 
-fn can_domain_fail(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -> bool {
-    while domain != NONE {
-        let item = &plan.domains[domain as usize];
+fn can_domain_fail(plan: &Plan, domain: DomainId, breaks: &dyn Fn(DomainId) -> bool) -> bool {
+    let mut next = Some(domain);
+    while let Some(domain) = next {
+        let item = &plan.domains[domain];
         let is_target = plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
         if item.unavailability > 0.0 || item.during || is_target || breaks(domain) {
             return true;
         }
-        domain = item.within;
+        next = item.within;
     }
     false
 }
 
 /// Returns the states that a call can cause at its caller.
-fn states_from_call(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> PossibleStates {
+fn states_from_call(
+    plan: &Plan,
+    call: &Call,
+    possible: &Table<NodeId, PossibleStates>,
+) -> PossibleStates {
     let Ok(state) = pipeline::run_pipeline(&mut PossibleContext { plan, possible }, call);
     state
 }
@@ -241,7 +257,7 @@ fn states_from_call(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Po
 /// may be less than the whole, so the set is taken to stay.
 struct PossibleContext<'a> {
     plan: &'a Plan,
-    possible: &'a [PossibleStates],
+    possible: &'a Table<NodeId, PossibleStates>,
 }
 
 impl CallContext for PossibleContext<'_> {
@@ -273,12 +289,12 @@ impl CallContext for PossibleContext<'_> {
         Ok(a)
     }
 
-    fn node_state(&mut self, node: u32) -> Result<PossibleStates, Infallible> {
-        Ok(self.possible[node as usize])
+    fn node_state(&mut self, node: NodeId) -> Result<PossibleStates, Infallible> {
+        Ok(self.possible[node])
     }
 
-    fn node_failures(&mut self, node: u32) -> bool {
-        let state = self.possible[node as usize];
+    fn node_failures(&mut self, node: NodeId) -> bool {
+        let state = self.possible[node];
         state.slow || state.down || state.corrupt
     }
 
@@ -299,13 +315,17 @@ impl CallContext for PossibleContext<'_> {
         Ok(*losses)
     }
 
-    fn fallback_successes(&mut self, _dependency: u32, down: bool) -> Result<bool, Infallible> {
+    fn fallback_successes(
+        &mut self,
+        _dependency: DependencyId,
+        down: bool,
+    ) -> Result<bool, Infallible> {
         Ok(down)
     }
 
     fn propagating(
         &mut self,
-        _dependency: u32,
+        _dependency: DependencyId,
         _state: &PossibleStates,
     ) -> Result<Option<bool>, Infallible> {
         Ok(None)

@@ -4,6 +4,8 @@
 //! Every random event is drawn once per trial and shared by all lanes, so that ranking all services
 //! costs little more than simulating a few.
 
+use crate::compile::plan::{CallId, DependencyId, DomainId, FlowId, NodeId, ServiceId};
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use super::Boolean;
@@ -17,7 +19,6 @@ use super::sampled_block::{
 };
 use super::state_planes::{apply_transform, pack_planes};
 use crate::compile::Plan;
-use crate::compile::plan::NONE;
 use crate::engine::draws::RoundKeys;
 use crate::engine::origins::{FailureMode, Impact, Moments, Origin};
 use crate::engine::pipeline::StateSets;
@@ -25,6 +26,9 @@ use crate::engine::simd::{Bits, LaneMask, SimdTask, array};
 
 /// Number of origins that are simulated together.
 pub const LANES: usize = 512;
+
+/// The lane of what is no origin.
+const NO_LANE: u32 = LANES as u32;
 
 /// Task that simulates the trials of one block for up to [`LANES`] origins.
 pub(super) struct RankBlock<'t, 'a, const P: usize> {
@@ -76,7 +80,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
                     bits.store(domain, source.lanes_in_trial(word));
                 }
                 for (domain, lanes) in &targets.domains {
-                    let domain = &mut block_state.domains[*domain as usize];
+                    let domain = &mut block_state.domains[*domain];
                     let both = bits.or(bits.load(domain), bits.load(lanes));
                     bits.store(domain, both);
                 }
@@ -102,7 +106,7 @@ fn forced_lanes<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
 /// Failures without any origin, by the trials of a block.
 struct ImpactBaseline {
     /// Services that are down for their own reasons, by trial.
-    failed_domains: Vec<Vec<u32>>,
+    failed_domains: Vec<Vec<ServiceId>>,
     /// Failed trials by unit; empty where nothing fails by itself.
     failed: Vec<LaneMask>,
     degraded: Vec<LaneMask>,
@@ -164,46 +168,48 @@ impl ImpactBaseline {
 /// Nodes, domains and edges that break, with the lanes in which they do.
 struct OriginTargets<const P: usize> {
     /// Lanes whose origin belongs to the service, by service.
-    own: Vec<LaneMask>,
-    nodes: Vec<(u32, LaneMask)>,
-    domains: Vec<(u32, LaneMask)>,
+    own: Table<ServiceId, LaneMask>,
+    nodes: Vec<(NodeId, LaneMask)>,
+    domains: Vec<(DomainId, LaneMask)>,
     /// Edges that transmit failure in some lane: place, edge and lane.
     edges: Vec<(u32, Edge, u32)>,
     /// Callers whose calls must be evaluated.
-    evaluated: Vec<u32>,
+    evaluated: Vec<NodeId>,
     /// Lane by dependency, or [`NONE`]; empty where no dependency breaks.
-    lanes_of_dependencies: Vec<u32>,
-    dependencies_of_edges: Vec<u32>,
+    lanes_of_dependencies: Table<DependencyId, u32>,
+    dependencies_of_edges: Vec<DependencyId>,
+}
+
+/// Marks the lane of an origin in the word of what it breaks.
+fn mark_lane<I: Ord>(words: &mut BTreeMap<I, LaneMask>, broken: I, lane: usize) {
+    words.entry(broken).or_insert(LaneMask::NONE).0[lane / 64] |= 1 << (lane % 64);
 }
 
 impl<const P: usize> OriginTargets<P> {
     fn new(engine: &Boolean<'_>, origins: &[Origin]) -> Self {
         let plan = engine.plan;
         let (mut nodes, mut domains) = (BTreeMap::new(), BTreeMap::new());
-        let mut lanes_of_dependencies = Vec::new();
-        let mark = |words: &mut BTreeMap<u32, LaneMask>, of: u32, lane: usize| {
-            words.entry(of).or_insert(LaneMask::NONE).0[lane / 64] |= 1 << (lane % 64);
-        };
-        let mut own = Vec::new();
+        let mut lanes_of_dependencies = Table::new();
+        let mut own = Table::new();
         for (lane, origin) in origins.iter().enumerate() {
             if let Some(service) = origin.own_service() {
                 // Grown only where an origin has a service of its own.
                 own.resize(plan.services.len(), LaneMask::NONE);
-                own[service as usize].0[lane / 64] |= 1 << (lane % 64);
+                own[service].0[lane / 64] |= 1 << (lane % 64);
             }
             match *origin {
                 Origin::Service(service) => {
                     for node in plan.nodes_of(service) {
-                        mark(&mut nodes, node, lane);
+                        mark_lane(&mut nodes, node, lane);
                     }
                 }
-                Origin::Endpoint { node, .. } => mark(&mut nodes, node, lane),
-                Origin::Domain(domain) => mark(&mut domains, domain, lane),
+                Origin::Endpoint { node, .. } => mark_lane(&mut nodes, node, lane),
+                Origin::Domain(domain) => mark_lane(&mut domains, domain, lane),
                 Origin::Dependency(dependency) => {
                     if lanes_of_dependencies.is_empty() {
-                        lanes_of_dependencies = vec![NONE; plan.dependencies.len()];
+                        lanes_of_dependencies = Table::filled(NO_LANE, plan.dependencies.len());
                     }
-                    lanes_of_dependencies[dependency as usize] = lane as u32;
+                    lanes_of_dependencies[dependency] = lane as u32;
                 }
             }
         }
@@ -225,22 +231,22 @@ impl<const P: usize> OriginTargets<P> {
     /// Collects the edges and evaluated calls of the dependencies that break.
     fn collect_edges(&mut self, engine: &Boolean<'_>) {
         let plan = engine.plan;
-        // An edge knows the key of its dependency and not its number.
-        let numbers: BTreeMap<u128, u32> = (plan.dependencies.iter().zip(0..))
-            .map(|(dependency, number)| (dependency.propagation_key.0, number))
+        // An edge knows the key of its dependency and not its id.
+        let ids: BTreeMap<u128, DependencyId> = (plan.dependencies.entries())
+            .map(|(id, dependency)| (dependency.propagation_key.0, id))
             .collect();
         for (edge, place) in engine.graph.all_edges().into_iter().zip(0..) {
-            let dependency = numbers[&edge.key];
+            let dependency = ids[&edge.key];
             self.dependencies_of_edges.push(dependency);
-            let lane = self.lanes_of_dependencies[dependency as usize];
-            if lane != NONE {
+            let lane = self.lanes_of_dependencies[dependency];
+            if lane != NO_LANE {
                 self.edges.push((place, edge, lane));
             }
         }
-        for node in 0..plan.nodes.len() as u32 {
-            let breaks = |call: &u32| {
-                let dependency = plan.calls[*call as usize].dependency;
-                self.lanes_of_dependencies[dependency as usize] != NONE
+        for node in plan.nodes.ids() {
+            let breaks = |call: &CallId| {
+                let dependency = plan.calls[*call].dependency;
+                self.lanes_of_dependencies[dependency] != NO_LANE
             };
             if engine.graph.evaluated_calls(node).iter().any(breaks) {
                 self.evaluated.push(node);
@@ -284,8 +290,8 @@ struct LaneCounts {
     flows: LaneMoments,
     orders: LaneMoments,
     /// Trials by flow, in which it fails because of the origin.
-    failed: Vec<LaneTrialCounts>,
-    degraded: Vec<LaneTrialCounts>,
+    failed: Table<FlowId, LaneTrialCounts>,
+    degraded: Table<FlowId, LaneTrialCounts>,
 }
 
 /// Moments of 512 lanes.
@@ -342,7 +348,7 @@ impl LaneTrialCounts {
 impl LaneCounts {
     fn new(plan: &Plan) -> Self {
         // Ten binary digits count to 1023, and a block has 512 trials.
-        let trials = vec![LaneTrialCounts([LaneMask::NONE; 10]); plan.flows.len()];
+        let trials = Table::filled(LaneTrialCounts([LaneMask::NONE; 10]), plan.flows.len());
         Self {
             services: LaneMoments::new(),
             flows: LaneMoments::new(),
@@ -360,7 +366,7 @@ impl LaneCounts {
         block_state: &BlockState<'_, P>,
         source: SampledTrial<'_, B>,
         baseline: &ImpactBaseline,
-        own: &[LaneMask],
+        own: &Table<ServiceId, LaneMask>,
     ) {
         let (bits, trial) = (source.bits, source.trial);
         let plan = engine.plan;
@@ -378,14 +384,13 @@ impl LaneCounts {
                 let [fails_in_baseline, is_degraded_in_baseline] = baseline.failure_of(unit, trial);
                 // What fails in this trial anyway is not charged to the origin.
                 if unit < services && !fails_in_baseline {
-                    let others = match own.get(unit as usize) {
+                    let others = match own.get(ServiceId(unit)) {
                         Some(own) => bits.without(failed, bits.load(own)),
                         None => failed,
                     };
                     failing.add_carry(bits, others);
                 }
-                let Some(flow) = unit.checked_sub(first_flow) else { return };
-                let flow = flow as usize;
+                let Some(flow) = unit.checked_sub(first_flow).map(FlowId) else { return };
                 if !is_degraded_in_baseline {
                     self.degraded[flow].add_carry(bits, degraded);
                 }

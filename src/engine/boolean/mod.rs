@@ -17,6 +17,7 @@ mod random_source;
 mod sampled_block;
 mod state_planes;
 
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use block::BlockState;
@@ -33,7 +34,7 @@ use super::origins::{FailureMode, Impact, Origin};
 use super::outcome::{FlowOutcome, Outcome, TRIALS, UnitOutcome};
 use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask};
 use crate::compile::Plan;
-use crate::compile::plan::NONE;
+use crate::compile::plan::{GroupId, NodeId, ServiceId};
 use crate::compile::waits::may_give_up_first;
 
 /// Number of trials in a block.
@@ -45,7 +46,7 @@ pub struct Boolean<'a> {
     graph: PropagationGraph,
     planes: usize,
     /// Services that may be down in the background or through a target domain.
-    may_be_down: Vec<u32>,
+    may_be_down: Vec<ServiceId>,
     units: UnitNodes,
     level: InstructionSet,
     /// Whether containment is counted at each dependency.
@@ -57,10 +58,10 @@ pub struct Boolean<'a> {
 
 /// Nodes that make up each unit.
 struct UnitNodes {
-    /// Unit by node where the node is a unit of its own, else [`NONE`].
-    single: Vec<u32>,
+    /// Unit by node, where the node is a unit of its own.
+    single: Table<NodeId, Option<u32>>,
     /// Services with endpoints, with all their nodes.
-    multi_node: Vec<(u32, Vec<u32>)>,
+    multi_node: Vec<(ServiceId, Vec<NodeId>)>,
     /// Number of units.
     count: usize,
 }
@@ -74,7 +75,7 @@ pub fn find_obstacle(plan: &Plan) -> Option<NotBoolean> {
 pub(super) struct CycleShape {
     /// By group: whether it is a cycle in which states only get worse, so that every order of
     /// evaluation ends at the same least fixed point.
-    pub(super) only_worsens: Vec<bool>,
+    pub(super) only_worsens: Table<GroupId, bool>,
 }
 
 /// Returns the cycle properties of a plan, or why it is not Boolean.
@@ -84,7 +85,7 @@ pub(super) fn cycle_shape(plan: &Plan) -> Result<CycleShape, NotBoolean> {
         return Err(obstacle);
     }
     let planes = plane_count(plan, &possible);
-    let groups = 0..plan.groups.len();
+    let groups = plan.groups.ids().iter();
     let only_worsens = groups.map(|group| {
         propagation_graph::cycle_strategy(plan, group, planes)
             == propagation_graph::CycleStrategy::Worklist
@@ -105,7 +106,7 @@ pub fn find_obstacle_with_origins(
 }
 
 /// Returns the number of planes that a plan needs.
-fn plane_count(plan: &Plan, possible: &[PossibleStates]) -> usize {
+fn plane_count(plan: &Plan, possible: &Table<NodeId, PossibleStates>) -> usize {
     let any = |is: fn(&PossibleStates) -> bool| possible.iter().any(is) && !plan.nodes.is_empty();
     match () {
         () if any(|possible| possible.slow || possible.corrupt) => 4,
@@ -132,20 +133,20 @@ impl<'a> Boolean<'a> {
 
     fn of_plan(
         plan: &'a Plan,
-        possible: &[PossibleStates],
+        possible: &Table<NodeId, PossibleStates>,
         level: InstructionSet,
         observes: bool,
     ) -> Self {
         debug_assert!(eligibility::find_obstacle(plan, possible).is_none(), "the plan is Boolean");
-        let may_be_down = (0..plan.services.len() as u32).filter(|service| {
+        let may_be_down = plan.services.ids().iter().filter(|service| {
             // Targets are applied separately; these are the other reasons to be down.
-            let item = &plan.services[*service as usize];
+            let item = &plan.services[*service];
             item.unavailability > 0.0
                 || item.during
                 || !item.domains.is_empty()
-                || plan.replicas[item.replicas.start as usize..item.replicas.end as usize]
+                || plan.replicas[item.replicas]
                     .iter()
-                    .any(|replica| replica.unavailability > 0.0 || replica.domain != NONE)
+                    .any(|replica| replica.unavailability > 0.0 || replica.domain.is_some())
         });
         let plane_count = plane_count(plan, possible);
         Self {
@@ -240,8 +241,7 @@ impl<'a> Boolean<'a> {
         mut see: impl FnMut(u32, UnitLanes<B::V>),
     ) {
         for node in &block_state.visited {
-            let unit = self.units.single[*node as usize];
-            if unit != NONE {
+            if let Some(unit) = self.units.single[*node] {
                 see(unit, UnitLanes::load(bits, block_state, *node));
             }
         }
@@ -251,7 +251,7 @@ impl<'a> Boolean<'a> {
             for node in nodes {
                 worst = worst.or(bits, UnitLanes::load(bits, block_state, *node));
             }
-            see(*service, worst);
+            see(service.0, worst);
         }
     }
 
@@ -310,23 +310,23 @@ impl<'a> Boolean<'a> {
 
 impl UnitNodes {
     fn new(plan: &Plan) -> Self {
-        let mut single = vec![NONE; plan.nodes.len()];
+        let mut single = Table::filled(None, plan.nodes.len());
         let mut multi_node = Vec::new();
         // Services come first, then endpoints, then flows, as in an outcome.
         let mut next = plan.services.len() as u32;
-        for (service, item) in plan.services.iter().enumerate() {
+        for (service, item) in plan.services.entries() {
             if item.endpoints.is_empty() {
-                single[item.node as usize] = service as u32;
+                single[item.node] = Some(service.0);
             } else {
-                multi_node.push((service as u32, plan.nodes_of(service as u32).collect()));
+                multi_node.push((service, plan.nodes_of(service).collect()));
             }
             for endpoint in &item.endpoints {
-                single[*endpoint as usize] = next;
+                single[*endpoint] = Some(next);
                 next += 1;
             }
         }
         for flow in &plan.flows {
-            single[flow.node as usize] = next;
+            single[flow.node] = Some(next);
             next += 1;
         }
         Self { single, multi_node, count: next as usize }
@@ -364,10 +364,10 @@ impl<V: Copy> UnitLanes<V> {
     fn load<B: Bits<V = V>, const P: usize>(
         bits: B,
         block_state: &BlockState<'_, P>,
-        node: u32,
+        node: NodeId,
     ) -> Self {
-        let planes = &block_state.planes[node as usize];
-        let baseline = &block_state.baseline[node as usize];
+        let planes = &block_state.planes[node];
+        let baseline = &block_state.baseline[node];
         Self {
             failed: bits.load(&planes[failing_plane::<P>()]),
             degraded: bits.load(&planes[P - 1]),

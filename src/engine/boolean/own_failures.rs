@@ -4,26 +4,26 @@ use super::block::BlockState;
 use super::lane_counter::LaneCounter;
 use super::random_source::BlockDraws;
 use super::state_planes::pack_planes;
-use crate::compile::plan::{Hit, NONE, Replica, Service};
+use crate::compile::plan::{Hit, Replica, ReplicaId, Service, ServiceId, Target};
 use crate::engine::pipeline::StateSets;
 use crate::engine::simd::{Bits, array};
 
 /// Source of background failures.
 pub(super) trait BackgroundFailures<B: Bits>: Copy {
     /// Returns the lanes in which a service fails for its own reasons.
-    fn service_failures(self, number: u32, service: &Service) -> B::V;
+    fn service_failures(self, id: ServiceId, service: &Service) -> B::V;
     /// Returns the lanes in which a replica fails for its own reasons.
-    fn replica_failures(self, number: u32, replica: &Replica) -> B::V;
+    fn replica_failures(self, id: ReplicaId, replica: &Replica) -> B::V;
 }
 
 impl<B: Bits> BackgroundFailures<B> for BlockDraws<'_, B> {
     #[inline(always)]
-    fn service_failures(self, _number: u32, service: &Service) -> B::V {
+    fn service_failures(self, _id: ServiceId, service: &Service) -> B::V {
         self.draw_unless_certain(service.key.0, service.unavailability, service.during)
     }
 
     #[inline(always)]
-    fn replica_failures(self, _number: u32, replica: &Replica) -> B::V {
+    fn replica_failures(self, _id: ReplicaId, replica: &Replica) -> B::V {
         self.draw_event(replica.key.0, replica.unavailability, self.bits.all())
     }
 }
@@ -33,11 +33,10 @@ impl<const P: usize> BlockState<'_, P> {
     #[inline(always)]
     pub(super) fn apply_background<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
         let bits = draws.bits;
-        for index in 0..self.plan.domains.len() {
-            let domain = &self.plan.domains[index];
+        for (id, domain) in self.plan.domains.entries() {
             let down =
                 draws.draw_unless_certain(domain.key.0, domain.unavailability, domain.during);
-            bits.store(&mut self.domains[index], down);
+            bits.store(&mut self.domains[id], down);
         }
         self.apply_domain_failures(bits, draws);
     }
@@ -46,7 +45,7 @@ impl<const P: usize> BlockState<'_, P> {
     #[inline(always)]
     pub(super) fn apply_targets<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
         let targets = &self.plan.targets;
-        for target in 0..targets.len() {
+        for target in targets {
             self.apply_target(draws, target);
         }
         // Only then, since a target may take a domain down and with it all that is in it.
@@ -64,13 +63,10 @@ impl<const P: usize> BlockState<'_, P> {
     ) {
         // Outer domains first, so that one walk carries failure through all levels.
         for domain in &self.plan.domain_order {
-            let within = self.plan.domains[*domain as usize].within;
-            if within != NONE {
-                let both = bits.or(
-                    bits.load(&self.domains[*domain as usize]),
-                    bits.load(&self.domains[within as usize]),
-                );
-                bits.store(&mut self.domains[*domain as usize], both);
+            if let Some(within) = self.plan.domains[*domain].within {
+                let both =
+                    bits.or(bits.load(&self.domains[*domain]), bits.load(&self.domains[within]));
+                bits.store(&mut self.domains[*domain], both);
             }
         }
         for service in self.may_be_down {
@@ -83,7 +79,7 @@ impl<const P: usize> BlockState<'_, P> {
 
     /// Marks all nodes of a service as down.
     #[inline(always)]
-    pub(super) fn mark_service_down<B: Bits>(&mut self, bits: B, service: u32, down: B::V) {
+    pub(super) fn mark_service_down<B: Bits>(&mut self, bits: B, service: ServiceId, down: B::V) {
         let planes = pack_planes(bits, StateSets { down, ..StateSets::all_ok(bits.none()) });
         for node in self.plan.nodes_of(service) {
             self.merge_planes(bits, node, planes);
@@ -92,12 +88,12 @@ impl<const P: usize> BlockState<'_, P> {
 
     /// Applies a target: draws whether it breaks and in which mode.
     #[inline(always)]
-    fn apply_target<B: Bits>(&mut self, draws: BlockDraws<'_, B>, target: usize) {
-        let (bits, item) = (draws.bits, &self.plan.targets[target]);
+    fn apply_target<B: Bits>(&mut self, draws: BlockDraws<'_, B>, item: &Target) {
+        let bits = draws.bits;
         let broken = draws.draw_event(item.key.0, item.probability, bits.all());
         // The services in it are marked afterwards, together with those in other domains.
         if let Hit::Domain(domain) = item.hit {
-            let domain = &mut self.domains[domain as usize];
+            let domain = &mut self.domains[domain];
             let both = bits.or(bits.load(domain), broken);
             bits.store(domain, both);
             return;
@@ -130,15 +126,15 @@ impl<const P: usize> BlockState<'_, P> {
         &self,
         bits: B,
         background: impl BackgroundFailures<B>,
-        service: u32,
+        service: ServiceId,
     ) -> B::V {
-        let item = &self.plan.services[service as usize];
+        let item = &self.plan.services[service];
         let mut down = background.service_failures(service, item);
         if !item.domains.is_empty() {
             // A service in several domains is up as long as one of them is.
             let mut all_domains = bits.all();
             for domain in &item.domains {
-                all_domains = bits.and(all_domains, bits.load(&self.domains[*domain as usize]));
+                all_domains = bits.and(all_domains, bits.load(&self.domains[*domain]));
             }
             down = bits.or(down, all_domains);
         }
@@ -147,11 +143,11 @@ impl<const P: usize> BlockState<'_, P> {
             return down;
         }
         let mut lost = LaneCounter::new(bits);
-        for number in item.replicas.clone() {
-            let replica = &self.plan.replicas[number as usize];
-            let mut fails = background.replica_failures(number, replica);
-            if replica.domain != NONE {
-                fails = bits.or(fails, bits.load(&self.domains[replica.domain as usize]));
+        for id in item.replicas {
+            let replica = &self.plan.replicas[id];
+            let mut fails = background.replica_failures(id, replica);
+            if let Some(domain) = replica.domain {
+                fails = bits.or(fails, bits.load(&self.domains[domain]));
             }
             lost.add_carry(bits, fails);
         }

@@ -2,8 +2,9 @@
 
 use super::eligibility::PossibleStates;
 use crate::compile::Plan;
-use crate::compile::plan::{Call, Fallback, NONE};
+use crate::compile::plan::{Call, CallId, DependencyId, Fallback, GroupId, NodeId, ObservedCall};
 use crate::engine::draws::binary_digits;
+use crate::model::id::Table;
 
 /// Bits of an edge transform: how a call changes the state that it propagates.
 pub(super) mod transform {
@@ -23,7 +24,7 @@ pub(super) struct Edge {
     /// Binary digits of `propagation`; 0 where it is 1.
     pub(super) digits: u64,
     /// The calling node.
-    pub(super) caller: u32,
+    pub(super) caller: NodeId,
     /// How the call changes the state; see [`transform`].
     pub(super) transform: u8,
 }
@@ -46,15 +47,15 @@ pub(super) struct PropagationGraph {
     /// Edges to callers in the same group, by node.
     inside: AdjacencyRows<Edge>,
     /// Callers whose calls must be evaluated when the node changes, by node.
-    callers_to_evaluate: AdjacencyRows<u32>,
+    callers_to_evaluate: AdjacencyRows<NodeId>,
     /// Calls of the node that are more than an edge, by node.
-    evaluated: AdjacencyRows<u32>,
+    evaluated: AdjacencyRows<CallId>,
     /// Calls of the node at which a dependency is observed and that are no edge, by node.
-    observed: AdjacencyRows<u32>,
+    observed: AdjacencyRows<CallId>,
     /// Dependency that is observed at the edge, or [`NONE`], by place.
-    observed_at: Vec<u32>,
+    observed_at: Vec<Option<DependencyId>>,
     /// Strategy by group.
-    pub(super) strategies: Vec<CycleStrategy>,
+    pub(super) strategies: Table<GroupId, CycleStrategy>,
 }
 
 /// Rows of varying length in one allocation.
@@ -64,10 +65,10 @@ pub(super) struct AdjacencyRows<T> {
 }
 
 impl<T: Copy> AdjacencyRows<T> {
-    fn new(rows: usize, pairs: &[(u32, T)]) -> Self {
+    fn new(rows: usize, pairs: &[(NodeId, T)]) -> Self {
         let mut starts = vec![0_u32; rows + 1];
         for (row, _) in pairs {
-            starts[*row as usize + 1] += 1;
+            starts[row.index() + 1] += 1;
         }
         for row in 0..rows {
             starts[row + 1] += starts[row];
@@ -75,21 +76,21 @@ impl<T: Copy> AdjacencyRows<T> {
         let mut next = starts.clone();
         let mut places = vec![0_u32; pairs.len()];
         for (index, (row, _)) in pairs.iter().enumerate() {
-            places[next[*row as usize] as usize] = index as u32;
-            next[*row as usize] += 1;
+            places[next[row.index()] as usize] = index as u32;
+            next[row.index()] += 1;
         }
         Self { starts, entries: places.iter().map(|index| pairs[*index as usize].1).collect() }
     }
 
     #[inline(always)]
-    pub(super) fn row_entries(&self, row: u32) -> &[T] {
-        &self.entries[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
+    pub(super) fn row_entries(&self, row: NodeId) -> &[T] {
+        &self.entries[self.starts[row.index()] as usize..self.starts[row.index() + 1] as usize]
     }
 
     /// Returns the entries of a row with their places among all entries.
     #[inline(always)]
-    fn entries_with_places(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
-        (self.starts[row as usize]..).zip(self.row_entries(row))
+    fn entries_with_places(&self, row: NodeId) -> impl Iterator<Item = (u32, &T)> {
+        (self.starts[row.index()]..).zip(self.row_entries(row))
     }
 }
 
@@ -102,55 +103,52 @@ impl<A, C> AdjacencyRows<(A, C)> {
 }
 
 impl PropagationGraph {
-    pub(super) fn new(plan: &Plan, possible: &[PossibleStates]) -> Self {
+    pub(super) fn new(plan: &Plan, possible: &Table<NodeId, PossibleStates>) -> Self {
         let nodes = plan.nodes.len();
         let planes = super::plane_count(plan, possible);
-        let strategies: Vec<CycleStrategy> =
-            (0..plan.groups.len()).map(|group| cycle_strategy(plan, group, planes)).collect();
+        let strategies: Table<GroupId, CycleStrategy> =
+            plan.groups.ids().iter().map(|group| cycle_strategy(plan, group, planes)).collect();
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let (mut callers_to_evaluate, mut evaluated, mut observed) =
             (Vec::new(), Vec::new(), Vec::new());
-        for (caller, node) in plan.nodes.iter().enumerate() {
-            for index in node.calls.clone() {
-                let call = &plan.calls[index as usize];
+        for (caller, node) in plan.nodes.entries() {
+            for index in node.calls {
+                let call = &plan.calls[index];
                 // A call that is never made propagates nothing.
                 if call.probability == 0.0 {
                     continue;
                 }
                 // Rounds need all calls of a cycle evaluated together.
-                let is_inside =
-                    call.intra_cycle && strategies[node.group as usize] == CycleStrategy::Rounds;
+                let is_inside = call.intra_cycle && strategies[node.group] == CycleStrategy::Rounds;
                 if is_plain_edge(call) && !is_inside {
-                    if let Some(edge) = propagation_edge(plan, call, caller as u32) {
+                    if let Some(edge) = propagation_edge(plan, call, caller) {
                         let on = plan.members_of(call)[0].node;
                         if call.intra_cycle { &mut inside } else { &mut outside }
                             .push((on, (edge, index)));
                     }
                 } else {
-                    evaluated.push((caller as u32, index));
-                    callers_to_evaluate
-                        .extend(plan.referred(call).map(|node| (node, caller as u32)));
+                    evaluated.push((caller, index));
+                    callers_to_evaluate.extend(plan.referred(call).map(|node| (node, caller)));
                 }
             }
         }
-        let mut is_edge = vec![false; plan.calls.len()];
+        let mut is_edge: Table<CallId, bool> = Table::filled(false, plan.calls.len());
         for (_, (_, index)) in outside.iter().chain(&inside) {
-            is_edge[*index as usize] = true;
+            is_edge[*index] = true;
         }
         for dependency in &plan.dependencies {
-            if dependency.call == NONE || is_edge[dependency.call as usize] {
-                continue;
+            let Some(ObservedCall { call, .. }) = dependency.observed else { continue };
+            if !is_edge[call] {
+                let members = plan.members_of(&plan.calls[call]).iter();
+                observed.extend(members.map(|member| (member.node, call)));
             }
-            let call = &plan.calls[dependency.call as usize];
-            let members = plan.members_of(call).iter();
-            observed.extend(members.map(|member| (member.node, dependency.call)));
         }
         let outside = AdjacencyRows::new(nodes, &outside);
         let inside = AdjacencyRows::new(nodes, &inside);
         let observed_at = outside.entries.iter().chain(&inside.entries).map(|(_, index)| {
-            let dependency = plan.calls[*index as usize].dependency;
-            let is_observed = plan.dependencies[dependency as usize].call == *index;
-            if is_observed { dependency } else { NONE }
+            let dependency = plan.calls[*index].dependency;
+            let observed = plan.dependencies[dependency].observed;
+            observed.is_some_and(|observed| observed.call == *index).then_some(dependency)
         });
         let observed_at = observed_at.collect();
         Self {
@@ -165,12 +163,12 @@ impl PropagationGraph {
     }
 
     #[inline(always)]
-    pub(super) fn edges_outside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+    pub(super) fn edges_outside(&self, node: NodeId) -> impl Iterator<Item = (u32, &Edge)> {
         self.outside.entries_with_places(node)
     }
 
     #[inline(always)]
-    pub(super) fn edges_inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+    pub(super) fn edges_inside(&self, node: NodeId) -> impl Iterator<Item = (u32, &Edge)> {
         // Edges inside groups have their places behind all others.
         let outside = self.outside.entries.len() as u32;
         self.inside.entries_with_places(node).map(move |(place, edge)| (outside + place, edge))
@@ -178,9 +176,9 @@ impl PropagationGraph {
 
     /// Returns the edges from a node: those inside its group, and the others if `all`.
     #[inline(always)]
-    pub(super) fn edges_from(&self, node: u32, all: bool) -> impl Iterator<Item = (u32, &Edge)> {
+    pub(super) fn edges_from(&self, node: NodeId, all: bool) -> impl Iterator<Item = (u32, &Edge)> {
         let outside = if all { self.outside.row_entries(node) } else { &[] };
-        let first = self.outside.starts[node as usize];
+        let first = self.outside.starts[node.index()];
         (first..).zip(outside).chain(self.edges_inside(node))
     }
 
@@ -195,34 +193,34 @@ impl PropagationGraph {
     }
 
     /// Returns all calls that are more than an edge.
-    pub(super) fn all_evaluated(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn all_evaluated(&self) -> impl Iterator<Item = CallId> + '_ {
         self.evaluated.entries.iter().copied()
     }
 
     #[inline(always)]
-    pub(super) fn callers_to_evaluate(&self, node: u32) -> &[u32] {
+    pub(super) fn callers_to_evaluate(&self, node: NodeId) -> &[NodeId] {
         self.callers_to_evaluate.row_entries(node)
     }
 
     #[inline(always)]
-    pub(super) fn evaluated_calls(&self, node: u32) -> &[u32] {
+    pub(super) fn evaluated_calls(&self, node: NodeId) -> &[CallId] {
         self.evaluated.row_entries(node)
     }
 
-    pub(super) fn observed_calls(&self, node: u32) -> &[u32] {
+    pub(super) fn observed_calls(&self, node: NodeId) -> &[CallId] {
         self.observed.row_entries(node)
     }
 
     /// Returns the dependency that is observed at the edge of this place, or [`NONE`].
     #[inline(always)]
-    pub(super) fn observed_at(&self, place: u32) -> u32 {
+    pub(super) fn observed_at(&self, place: u32) -> Option<DependencyId> {
         self.observed_at[place as usize]
     }
 
     /// Returns whether a dependency is observed at the edge of this place.
     #[inline(always)]
     pub(super) fn is_observed(&self, place: u32) -> bool {
-        self.observed_at(place) != NONE
+        self.observed_at(place).is_some()
     }
 
     /// Returns the number of edges.
@@ -240,12 +238,12 @@ fn is_plain_edge(call: &Call) -> bool {
 }
 
 /// Returns how a group is computed in a plan with this many planes.
-pub(super) fn cycle_strategy(plan: &Plan, group: usize, planes: usize) -> CycleStrategy {
+pub(super) fn cycle_strategy(plan: &Plan, group: GroupId, planes: usize) -> CycleStrategy {
     let group = &plan.groups[group];
     if !group.cyclic {
         return CycleStrategy::Acyclic;
     }
-    let calls = group.nodes.clone().flat_map(|node| plan.calls_of(&plan.nodes[node as usize]));
+    let calls = group.nodes.iter().flat_map(|node| plan.calls_of(&plan.nodes[node]));
     let all = calls.filter(|call| call.intra_cycle).all(|call| is_monotone(call, planes));
     if all { CycleStrategy::Worklist } else { CycleStrategy::Rounds }
 }
@@ -262,8 +260,8 @@ pub(super) fn is_monotone(call: &Call, planes: usize) -> bool {
     }
 }
 
-fn propagation_edge(plan: &Plan, call: &Call, caller: u32) -> Option<Edge> {
-    let dependency = &plan.dependencies[call.dependency as usize];
+fn propagation_edge(plan: &Plan, call: &Call, caller: NodeId) -> Option<Edge> {
+    let dependency = &plan.dependencies[call.dependency];
     let certain = dependency.propagation >= 1.0;
     if dependency.propagation <= 0.0 {
         return None;

@@ -1,7 +1,7 @@
 //! Random decisions about calls, from the keyed draws of a block.
 
 use super::propagation_graph::Edge;
-use crate::compile::plan::Dependency;
+use crate::compile::plan::{Dependency, DependencyId};
 use crate::engine::draws::{RoundKeys, binary_digits};
 use crate::engine::simd::{Bits, DIGITS, WideAesTask};
 
@@ -13,12 +13,12 @@ pub(super) trait RandomSource<B: Bits>: Copy {
     /// among all edges.
     fn edge_crossings(self, edge: &Edge, place: u32, relevant: B::V) -> B::V;
     /// Returns the lanes of `relevant` in which failure of a dependency propagates to the caller.
-    fn propagation_lanes(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
+    fn propagation_lanes(self, id: DependencyId, dependency: &Dependency, relevant: B::V) -> B::V;
     /// Returns the lanes of `relevant` in which the fallback of a dependency works.
-    fn fallback_successes(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
+    fn fallback_successes(self, id: DependencyId, dependency: &Dependency, relevant: B::V) -> B::V;
     /// Returns the lanes in which the dependency is the origin, and the slow, down and corrupt
     /// lanes it then has.
-    fn forced_failure(self, number: u32) -> Option<(B::V, [B::V; 3])>;
+    fn forced_failure(self, id: DependencyId) -> Option<(B::V, [B::V; 3])>;
 }
 
 /// Draws of one block.
@@ -137,17 +137,22 @@ impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
     }
 
     #[inline(always)]
-    fn propagation_lanes(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
+    fn propagation_lanes(self, _id: DependencyId, dependency: &Dependency, relevant: B::V) -> B::V {
         self.draw_event(dependency.propagation_key.0, dependency.propagation, relevant)
     }
 
     #[inline(always)]
-    fn fallback_successes(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
+    fn fallback_successes(
+        self,
+        _id: DependencyId,
+        dependency: &Dependency,
+        relevant: B::V,
+    ) -> B::V {
         self.draw_event(dependency.works_key.0, dependency.works, relevant)
     }
 
     #[inline(always)]
-    fn forced_failure(self, _number: u32) -> Option<(B::V, [B::V; 3])> {
+    fn forced_failure(self, _id: DependencyId) -> Option<(B::V, [B::V; 3])> {
         None
     }
 }

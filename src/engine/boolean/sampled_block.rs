@@ -4,8 +4,11 @@ use super::own_failures::BackgroundFailures;
 use super::propagation_graph::{Edge, PropagationGraph};
 use super::random_source::{BlockDraws, RandomSource};
 use crate::compile::Plan;
-use crate::compile::plan::{Dependency, Fallback, Replica, Service};
+use crate::compile::plan::{
+    Dependency, DependencyId, DomainId, Fallback, Replica, ReplicaId, Service, ServiceId,
+};
 use crate::engine::simd::{Bits, LaneMask};
+use crate::model::id::Table;
 
 /// Random decisions of the 512 trials of a block.
 pub(super) struct SampledBlock {
@@ -14,12 +17,12 @@ pub(super) struct SampledBlock {
     /// Number of `u64` in `crossing` for each trial.
     row: usize,
     /// Propagation by dependency; drawn only for dependencies with evaluated calls.
-    reaches: Vec<LaneMask>,
-    works: Vec<LaneMask>,
-    services: Vec<LaneMask>,
-    replicas: Vec<LaneMask>,
+    reaches: Table<DependencyId, LaneMask>,
+    works: Table<DependencyId, LaneMask>,
+    services: Table<ServiceId, LaneMask>,
+    replicas: Table<ReplicaId, LaneMask>,
     /// Own failures by domain.
-    pub(super) domains: Vec<LaneMask>,
+    pub(super) domains: Table<DomainId, LaneMask>,
 }
 
 impl SampledBlock {
@@ -60,32 +63,31 @@ impl SampledBlock {
         // Without evaluated calls nobody reads these.
         let has_evaluated = graph.has_evaluated();
         let of_dependencies = if has_evaluated { plan.dependencies.len() } else { 0 };
-        let mut reaches = vec![LaneMask::NONE; of_dependencies];
-        let mut works = vec![LaneMask::NONE; of_dependencies];
-        for call in graph.all_evaluated().map(|index| &plan.calls[index as usize]) {
-            let dependency = &plan.dependencies[call.dependency as usize];
+        let mut reaches = Table::filled(LaneMask::NONE, of_dependencies);
+        let mut works = Table::filled(LaneMask::NONE, of_dependencies);
+        for call in graph.all_evaluated().map(|index| &plan.calls[index]) {
+            let dependency = &plan.dependencies[call.dependency];
             let all = bits.all();
-            reaches[call.dependency as usize] =
+            reaches[call.dependency] =
                 word(draws.propagation_lanes(call.dependency, dependency, all));
             if call.fallback() != Fallback::None {
-                works[call.dependency as usize] =
+                works[call.dependency] =
                     word(draws.fallback_successes(call.dependency, dependency, all));
             }
         }
         let domain = |domain: &crate::compile::plan::Domain| {
             word(draws.draw_unless_certain(domain.key.0, domain.unavailability, domain.during))
         };
-        let numbered = |number: usize| number as u32;
         Self {
             crossing,
             row,
             reaches,
             works,
-            services: (plan.services.iter().enumerate())
-                .map(|(number, service)| word(draws.service_failures(numbered(number), service)))
+            services: (plan.services.entries())
+                .map(|(id, service)| word(draws.service_failures(id, service)))
                 .collect(),
-            replicas: (plan.replicas.iter().enumerate())
-                .map(|(number, replica)| word(draws.replica_failures(numbered(number), replica)))
+            replicas: (plan.replicas.entries())
+                .map(|(id, replica)| word(draws.replica_failures(id, replica)))
                 .collect(),
             domains: plan.domains.iter().map(domain).collect(),
         }
@@ -106,9 +108,9 @@ pub(super) struct SampledTrial<'w, B: Bits> {
 #[derive(Clone, Copy)]
 pub(super) struct BrokenDependencies<'w, B: Bits> {
     /// Lane by dependency; 512 or more where it is no origin.
-    pub(super) lanes: &'w [u32],
+    pub(super) lanes: &'w Table<DependencyId, u32>,
     /// Dependency by edge.
-    pub(super) dependencies: &'w [u32],
+    pub(super) dependencies: &'w [DependencyId],
     /// Slow, down and corrupt lanes of an origin.
     pub(super) forced: [B::V; 3],
 }
@@ -163,7 +165,7 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
             None => crossing,
             Some(broken) => {
                 let dependency = broken.dependencies[place as usize];
-                let its = single_lane(self.bits, broken.lanes[dependency as usize]);
+                let its = single_lane(self.bits, broken.lanes[dependency]);
                 // The edge of a dependency that is broken carries only what the broken one has.
                 self.bits.without(crossing, its)
             }
@@ -171,31 +173,36 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
     }
 
     #[inline(always)]
-    fn propagation_lanes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
-        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.reaches[number as usize]))
+    fn propagation_lanes(self, id: DependencyId, _dependency: &Dependency, relevant: B::V) -> B::V {
+        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.reaches[id]))
     }
 
     #[inline(always)]
-    fn fallback_successes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
-        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.works[number as usize]))
+    fn fallback_successes(
+        self,
+        id: DependencyId,
+        _dependency: &Dependency,
+        relevant: B::V,
+    ) -> B::V {
+        self.bits.and(relevant, self.lanes_in_trial(&self.sampled.works[id]))
     }
 
     #[inline(always)]
-    fn forced_failure(self, number: u32) -> Option<(B::V, [B::V; 3])> {
+    fn forced_failure(self, id: DependencyId) -> Option<(B::V, [B::V; 3])> {
         let broken = self.broken?;
-        Some((single_lane(self.bits, broken.lanes[number as usize]), broken.forced))
+        Some((single_lane(self.bits, broken.lanes[id]), broken.forced))
     }
 }
 
 impl<B: Bits> BackgroundFailures<B> for SampledTrial<'_, B> {
     #[inline(always)]
-    fn service_failures(self, number: u32, _service: &Service) -> B::V {
-        self.lanes_in_trial(&self.sampled.services[number as usize])
+    fn service_failures(self, id: ServiceId, _service: &Service) -> B::V {
+        self.lanes_in_trial(&self.sampled.services[id])
     }
 
     #[inline(always)]
-    fn replica_failures(self, number: u32, _replica: &Replica) -> B::V {
-        self.lanes_in_trial(&self.sampled.replicas[number as usize])
+    fn replica_failures(self, id: ReplicaId, _replica: &Replica) -> B::V {
+        self.lanes_in_trial(&self.sampled.replicas[id])
     }
 }
 

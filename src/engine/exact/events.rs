@@ -1,28 +1,31 @@
 //! Random events of a trial, as the variables of a decision diagram.
 
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use crate::compile::Plan;
-use crate::compile::plan::{Fallback, Hit, NONE, Target};
+use crate::compile::plan::{
+    CallId, DependencyId, DomainId, Fallback, Hit, NodeId, ReplicaId, ServiceId, Target, TargetId,
+};
 
 /// Event that happens in a trial or not, independently of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExactEvent {
     /// The domain is down for its own reasons, or throughout the change.
-    Domain(u32),
+    Domain(DomainId),
     /// The service is down for its own reasons, or throughout the change.
-    Service(u32),
+    Service(ServiceId),
     /// The replica, in [`Plan::replicas`], is down for its own reasons.
-    Replica(u32),
+    Replica(ReplicaId),
     /// The target breaks.
-    Target(u32),
+    Target(TargetId),
     /// The target breaks in this mode (down, slow, corrupt: 0 to 2), given that it breaks in none
     /// of the modes before.
-    Mode(u32, u8),
+    Mode(TargetId, u8),
     /// Failure of the dependency propagates to its caller.
-    Reaches(u32),
+    Reaches(DependencyId),
     /// The fallback of the dependency does not work.
-    NoFallback(u32),
+    NoFallback(DependencyId),
 }
 
 /// Events that become variables.
@@ -42,7 +45,7 @@ pub struct EventVariables {
     /// Probability of each event.
     pub chances: Vec<f64>,
     /// By target: the probabilities of down, slow and corrupt, given that it breaks.
-    pub modes: Vec<[f64; 3]>,
+    pub modes: Table<TargetId, [f64; 3]>,
     places: BTreeMap<ExactEvent, u16>,
     detail: Detail,
 }
@@ -61,7 +64,8 @@ impl EventVariables {
             places: BTreeMap::new(),
             detail,
         };
-        EventWalk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.visit_all();
+        EventWalk { plan, seen: Table::filled(false, plan.nodes.len()), into: &mut item }
+            .visit_all();
         (item.events.len() <= MOST).then_some(item)
     }
 
@@ -103,61 +107,63 @@ pub(super) fn event_probability(plan: &Plan, event: ExactEvent) -> f64 {
     let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
     match event {
         ExactEvent::Domain(item) => {
-            let domain = &plan.domains[item as usize];
+            let domain = &plan.domains[item];
             sure(domain.during, domain.unavailability)
         }
         ExactEvent::Service(item) => {
-            let service = &plan.services[item as usize];
+            let service = &plan.services[item];
             sure(service.during, service.unavailability)
         }
-        ExactEvent::Replica(replica) => plan.replicas[replica as usize].unavailability,
-        ExactEvent::Target(target) => plan.targets[target as usize].probability,
-        ExactEvent::Mode(target, mode) => plan.targets[target as usize].modes[mode as usize],
-        ExactEvent::Reaches(reaches) => plan.dependencies[reaches as usize].propagation,
-        ExactEvent::NoFallback(no_fallback) => 1.0 - plan.dependencies[no_fallback as usize].works,
+        ExactEvent::Replica(replica) => plan.replicas[replica].unavailability,
+        ExactEvent::Target(target) => plan.targets[target].probability,
+        ExactEvent::Mode(target, mode) => plan.targets[target].modes[mode as usize],
+        ExactEvent::Reaches(reaches) => plan.dependencies[reaches].propagation,
+        ExactEvent::NoFallback(no_fallback) => 1.0 - plan.dependencies[no_fallback].works,
     }
 }
 
 struct EventWalk<'a> {
     plan: &'a Plan,
-    seen: Vec<bool>,
+    seen: Table<NodeId, bool>,
     into: &'a mut EventVariables,
 }
 
 impl EventWalk<'_> {
     fn visit_all(&mut self) {
-        for flow in 0..self.plan.flows.len() {
-            self.from(self.plan.flows[flow].node);
+        for flow in &self.plan.flows {
+            self.from(flow.node);
         }
         // Services that no flow reaches have probabilities too.
-        for node in (0..self.plan.nodes.len()).rev() {
-            self.from(node as u32);
+        for node in self.plan.nodes.ids().iter().rev() {
+            self.from(node);
         }
     }
 
     /// Without recursion: chains may be as long as the topology.
-    fn from(&mut self, root: u32) {
-        let mut stack = vec![(root, NONE)];
+    fn from(&mut self, root: NodeId) {
+        let mut stack = vec![(root, None)];
         while let Some((node, by)) = stack.pop() {
-            if by != NONE {
+            if let Some(by) = by {
                 self.call_events(by);
             }
-            if std::mem::replace(&mut self.seen[node as usize], true) {
+            if std::mem::replace(&mut self.seen[node], true) {
                 continue;
             }
-            let item = &self.plan.nodes[node as usize];
-            self.own_events(node, item.service);
+            let item = &self.plan.nodes[node];
+            if let Some(service) = item.service {
+                self.own_events(node, service);
+            }
             // In reverse, since the last one put on the stack is walked first.
-            for index in item.calls.clone().rev() {
-                let call = &self.plan.calls[index as usize];
-                let referred: Vec<u32> = self.plan.referred(call).collect();
-                stack.extend(referred.into_iter().rev().map(|node| (node, index)));
+            for index in item.calls.iter().rev() {
+                let call = &self.plan.calls[index];
+                let referred: Vec<NodeId> = self.plan.referred(call).collect();
+                stack.extend(referred.into_iter().rev().map(|node| (node, Some(index))));
             }
         }
     }
 
-    fn call_events(&mut self, index: u32) {
-        let call = &self.plan.calls[index as usize];
+    fn call_events(&mut self, index: CallId) {
+        let call = &self.plan.calls[index];
         let dependency = call.dependency;
         self.visit_event(ExactEvent::Reaches(dependency));
         if call.fallback() != Fallback::None {
@@ -165,44 +171,44 @@ impl EventWalk<'_> {
         }
     }
 
-    fn own_events(&mut self, node: u32, service: u32) {
-        if service == NONE {
-            return;
-        }
+    fn own_events(&mut self, node: NodeId, service: ServiceId) {
         self.visit_event(ExactEvent::Service(service));
-        for target in 0..self.plan.targets.len() {
-            match self.plan.targets[target].hit {
-                Hit::Service(hit) if hit == service => self.visit_target(target as u32),
-                Hit::Endpoint { node: hit, .. } if hit == node => self.visit_target(target as u32),
+        for (target, declared) in self.plan.targets.entries() {
+            match declared.hit {
+                Hit::Service(hit) if hit == service => self.visit_target(target),
+                Hit::Endpoint { node: hit, .. } if hit == node => self.visit_target(target),
                 _ => {}
             }
         }
-        let item = &self.plan.services[service as usize];
+        let item = &self.plan.services[service];
         for domain in &item.domains {
             self.visit_domain(*domain);
         }
-        for replica in item.replicas.clone() {
-            self.visit_domain(self.plan.replicas[replica as usize].domain);
+        for replica in item.replicas {
+            if let Some(domain) = self.plan.replicas[replica].domain {
+                self.visit_domain(domain);
+            }
             self.visit_event(ExactEvent::Replica(replica));
         }
     }
 
-    fn visit_domain(&mut self, mut domain: u32) {
-        while domain != NONE {
+    fn visit_domain(&mut self, domain: DomainId) {
+        let mut next = Some(domain);
+        while let Some(domain) = next {
             self.visit_event(ExactEvent::Domain(domain));
-            for target in 0..self.plan.targets.len() {
-                if self.plan.targets[target].hit == Hit::Domain(domain) {
-                    self.visit_event(ExactEvent::Target(target as u32));
+            for (target, declared) in self.plan.targets.entries() {
+                if declared.hit == Hit::Domain(domain) {
+                    self.visit_event(ExactEvent::Target(target));
                 }
             }
-            domain = self.plan.domains[domain as usize].within;
+            next = self.plan.domains[domain].within;
         }
     }
 
     /// A target and its modes stand in a row: [`super::solutions`] takes them together.
-    fn visit_target(&mut self, target: u32) {
+    fn visit_target(&mut self, target: TargetId) {
         self.visit_event(ExactEvent::Target(target));
-        for (mode, chance) in self.plan.targets[target as usize].modes.into_iter().enumerate() {
+        for (mode, chance) in self.plan.targets[target].modes.into_iter().enumerate() {
             if chance > 0.0 && chance < 1.0 {
                 self.visit_event(ExactEvent::Mode(target, mode as u8));
             }

@@ -195,19 +195,19 @@ fn unit_functions(
 ) -> Result<Vec<UnitFunctions>, Exhausted> {
     let pair = |planes: &StateFunctions| [planes.failing_where(), planes.impacted_where()];
     let mut pairs = Vec::new();
-    for service in 0..plan.services.len() as u32 {
+    for service in plan.services.ids() {
         // A service is as bad as the worst of its nodes.
         let mut worst = [Handle::FALSE; 2];
         for node in plan.nodes_of(service) {
-            let own = pair(&system.nodes[node as usize]);
+            let own = pair(&system.nodes[node]);
             worst[0] = system.store.or(worst[0], own[0])?;
             worst[1] = system.store.or(worst[1], own[1])?;
         }
         pairs.push(worst);
     }
     let endpoints = plan.services.iter().flat_map(|service| &service.endpoints);
-    pairs.extend(endpoints.map(|node| pair(&system.nodes[*node as usize])));
-    pairs.extend(plan.flows.iter().map(|flow| pair(&system.nodes[flow.node as usize])));
+    pairs.extend(endpoints.map(|node| pair(&system.nodes[*node])));
+    pairs.extend(plan.flows.iter().map(|flow| pair(&system.nodes[flow.node])));
     export_units(&mut system.store, &pairs)
 }
 

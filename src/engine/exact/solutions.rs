@@ -11,6 +11,7 @@
 //! mean that the function is false again. A set is then still the least that makes it true with
 //! nothing else failing; nothing is said of its supersets.
 
+use crate::compile::plan::TargetId;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -256,7 +257,7 @@ impl<R: Fn(ExactEvent, f64) -> EventRole> Finder<'_, R> {
             let chance = self.variables.chances[place];
             match event {
                 ExactEvent::Target(target) => {
-                    for (mode, share) in self.variables.modes[*target as usize].iter().enumerate() {
+                    for (mode, share) in self.variables.modes[*target].iter().enumerate() {
                         let mode = Some(mode as u8);
                         self.number_part(CutPart { event: *event, mode, chance: chance * share });
                     }
@@ -313,12 +314,17 @@ impl<R: Fn(ExactEvent, f64) -> EventRole> Finder<'_, R> {
     }
 
     /// Returns the solutions at a target, which does nothing or breaks in one of its exclusive modes.
-    fn solutions_at_target(&mut self, target: u32, low: u32, high: u32) -> Result<Family, TooMany> {
+    fn solutions_at_target(
+        &mut self,
+        target: TargetId,
+        low: u32,
+        high: u32,
+    ) -> Result<Family, TooMany> {
         // One node for each mode, the last mode innermost, as parts are numbered.
         let mut all = self.solutions_of(low);
         let spared = all;
         for mode in (0..3).rev() {
-            if self.variables.modes[target as usize][usize::from(mode)] <= 0.0 {
+            if self.variables.modes[target][usize::from(mode)] <= 0.0 {
                 continue;
             }
             let broken = self.in_mode(high, target, mode);
@@ -330,7 +336,7 @@ impl<R: Fn(ExactEvent, f64) -> EventRole> Finder<'_, R> {
     }
 
     /// Returns where a function continues when a target breaks in a mode, past the nodes of its modes.
-    fn in_mode(&self, mut at: u32, target: u32, mode: u8) -> u32 {
+    fn in_mode(&self, mut at: u32, target: TargetId, mode: u8) -> u32 {
         while at > YES {
             let decision = self.function.nodes()[at as usize];
             match self.variables.events[usize::from(decision.variable)] {

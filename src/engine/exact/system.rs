@@ -4,9 +4,10 @@ use super::Obstacle;
 use super::events::{EventVariables, ExactEvent, event_probability};
 use super::store::{Exhausted, Handle, Store};
 use crate::compile::Plan;
-use crate::compile::plan::{Call, Hit, NONE};
+use crate::compile::plan::{Call, DependencyId, DomainId, Hit, NodeId, ServiceId, TargetId};
 use crate::engine::boolean::CycleShape;
 use crate::engine::pipeline::{self, CallContext, StateSets};
+use crate::model::id::{IdRange, Table};
 
 /// State of a node as nested functions: slow; slow or down; slow, down or corrupt; any of these or
 /// degraded.
@@ -30,8 +31,8 @@ pub(super) struct NodeFunctions<'a> {
     plan: &'a Plan,
     variables: &'a EventVariables,
     pub(super) store: Store,
-    domains: Vec<Handle>,
-    pub(super) nodes: Vec<StateFunctions>,
+    domains: Table<DomainId, Handle>,
+    pub(super) nodes: Table<NodeId, StateFunctions>,
 }
 
 /// Returns the constant function.
@@ -56,24 +57,23 @@ impl<'a> NodeFunctions<'a> {
         let mut item = Self {
             plan,
             variables,
-            domains: vec![Handle::FALSE; plan.domains.len()],
-            nodes: vec![none; plan.nodes.len()],
+            domains: Table::filled(Handle::FALSE, plan.domains.len()),
+            nodes: Table::filled(none, plan.nodes.len()),
             store,
         };
         item.apply_own_failures()?;
-        for group in 0..plan.groups.len() {
-            let nodes = plan.groups[group].nodes.clone();
-            for node in nodes.clone() {
+        for group in plan.groups.ids() {
+            let nodes = plan.groups[group].nodes;
+            for node in nodes {
                 item.merge_calls(node, |call| !call.intra_cycle)?;
             }
             if !plan.groups[group].cyclic {
                 continue;
             }
-            let nodes: Vec<u32> = nodes.collect();
             if shape.only_worsens[group] {
-                item.iterate_worklist(&nodes)?;
+                item.iterate_worklist(nodes)?;
             } else {
-                item.iterate_rounds(&nodes)?;
+                item.iterate_rounds(nodes)?;
             }
         }
         Ok(item)
@@ -89,22 +89,20 @@ impl<'a> NodeFunctions<'a> {
 
     /// Applies the own failures of domains, targets and services.
     fn apply_own_failures(&mut self) -> Solved<()> {
-        for domain in 0..self.plan.domains.len() {
-            self.domains[domain] = self.event_function(ExactEvent::Domain(domain as u32))?;
+        for domain in self.plan.domains.ids() {
+            self.domains[domain] = self.event_function(ExactEvent::Domain(domain))?;
         }
-        for target in 0..self.plan.targets.len() {
+        for target in self.plan.targets.ids() {
             self.apply_target(target)?;
         }
         // Outer domains come first in this order, so each takes over one that is complete.
         for domain in &self.plan.domain_order {
-            let within = self.plan.domains[*domain as usize].within;
-            if within != NONE {
-                let outer = self.domains[within as usize];
-                self.domains[*domain as usize] =
-                    self.store.or(self.domains[*domain as usize], outer)?;
+            if let Some(within) = self.plan.domains[*domain].within {
+                let outer = self.domains[within];
+                self.domains[*domain] = self.store.or(self.domains[*domain], outer)?;
             }
         }
-        for service in 0..self.plan.services.len() as u32 {
+        for service in self.plan.services.ids() {
             let down = self.service_failures(service)?;
             let planes = self.pack_planes(&StateSets { down, ..Self::ok_state() })?;
             for node in self.plan.nodes_of(service) {
@@ -114,11 +112,10 @@ impl<'a> NodeFunctions<'a> {
         Ok(())
     }
 
-    fn apply_target(&mut self, target: usize) -> Solved<()> {
+    fn apply_target(&mut self, target: TargetId) -> Solved<()> {
         let item = &self.plan.targets[target];
-        let broken = self.event_function(ExactEvent::Target(target as u32))?;
+        let broken = self.event_function(ExactEvent::Target(target))?;
         if let Hit::Domain(domain) = item.hit {
-            let domain = domain as usize;
             self.domains[domain] = self.store.or(self.domains[domain], broken)?;
             return Ok(());
         }
@@ -126,7 +123,7 @@ impl<'a> NodeFunctions<'a> {
         let mut modes = Vec::with_capacity(3);
         // A target fails in one mode: each is drawn only where none before it was.
         for mode in 0..3 {
-            let drawn = self.event_function(ExactEvent::Mode(target as u32, mode))?;
+            let drawn = self.event_function(ExactEvent::Mode(target, mode))?;
             modes.push(self.store.and(left, drawn)?);
             left = self.store.without(left, drawn)?;
         }
@@ -144,13 +141,13 @@ impl<'a> NodeFunctions<'a> {
         Ok(())
     }
 
-    fn service_failures(&mut self, service: u32) -> Solved<Handle> {
-        let item = &self.plan.services[service as usize];
+    fn service_failures(&mut self, service: ServiceId) -> Solved<Handle> {
+        let item = &self.plan.services[service];
         let mut down = self.event_function(ExactEvent::Service(service))?;
         if !item.domains.is_empty() {
             let mut all = Handle::TRUE;
             for domain in &item.domains {
-                all = self.store.and(all, self.domains[*domain as usize])?;
+                all = self.store.and(all, self.domains[*domain])?;
             }
             down = self.store.or(down, all)?;
         }
@@ -159,11 +156,10 @@ impl<'a> NodeFunctions<'a> {
             return Ok(down);
         }
         let mut lost = Vec::with_capacity(count);
-        for index in item.replicas.clone() {
-            let own = self.event_function(ExactEvent::Replica(index))?;
-            let domain = self.plan.replicas[index as usize].domain;
-            lost.push(match self.domains.get(domain as usize) {
-                Some(domain) => self.store.or(own, *domain)?,
+        for id in item.replicas {
+            let own = self.event_function(ExactEvent::Replica(id))?;
+            lost.push(match self.plan.replicas[id].domain {
+                Some(domain) => self.store.or(own, self.domains[domain])?,
                 None => own,
             });
         }
@@ -184,9 +180,9 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Merges planes into those of a node.
-    fn merge_planes(&mut self, node: u32, planes: StateFunctions) -> Solved<()> {
-        let old = self.nodes[node as usize];
-        self.nodes[node as usize] = self.union_planes(old, planes)?;
+    fn merge_planes(&mut self, node: NodeId, planes: StateFunctions) -> Solved<()> {
+        let old = self.nodes[node];
+        self.nodes[node] = self.union_planes(old, planes)?;
         Ok(())
     }
 
@@ -205,10 +201,10 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Merges the results of some calls into a node.
-    fn merge_calls(&mut self, node: u32, which: impl Fn(&Call) -> bool) -> Solved<()> {
+    fn merge_calls(&mut self, node: NodeId, which: impl Fn(&Call) -> bool) -> Solved<()> {
         let plan = self.plan;
-        for index in plan.nodes[node as usize].calls.clone() {
-            let call = &plan.calls[index as usize];
+        for index in plan.nodes[node].calls {
+            let call = &plan.calls[index];
             if which(call) {
                 let brought = self.evaluate_call(call)?;
                 let planes = self.pack_planes(&brought)?;
@@ -219,26 +215,24 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Solves a cycle in which states only get worse: the callers of what changed are computed again.
-    fn iterate_worklist(&mut self, nodes: &[u32]) -> Solved<()> {
-        // The nodes of a group are numbered in a row, so two comparisons tell whether one is in it.
-        let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
+    fn iterate_worklist(&mut self, nodes: IdRange<NodeId>) -> Solved<()> {
         let mut callers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
         for (place, node) in nodes.iter().enumerate() {
-            for call in self.plan.calls_of(&self.plan.nodes[*node as usize]) {
-                for on in self.plan.referred(call).filter(|on| (first..=last).contains(on)) {
-                    callers[(on - first) as usize].push(place);
+            for call in self.plan.calls_of(&self.plan.nodes[node]) {
+                for on in self.plan.referred(call).filter(|on| nodes.contains(*on)) {
+                    callers[nodes.place_of(on)].push(place);
                 }
             }
         }
         let mut dirty = vec![true; nodes.len()];
         while dirty.contains(&true) {
-            for place in 0..nodes.len() {
+            for (place, node) in nodes.iter().enumerate() {
                 if !std::mem::replace(&mut dirty[place], false) {
                     continue;
                 }
-                let before = self.nodes[nodes[place] as usize];
-                self.merge_calls(nodes[place], |call| call.intra_cycle)?;
-                if self.nodes[nodes[place] as usize] != before {
+                let before = self.nodes[node];
+                self.merge_calls(node, |call| call.intra_cycle)?;
+                if self.nodes[node] != before {
                     callers[place].iter().for_each(|caller| dirty[*caller] = true);
                 }
             }
@@ -248,23 +242,22 @@ impl<'a> NodeFunctions<'a> {
 
     /// Solves a cycle in which a failure may hide a wrong answer: each round from the states of the round
     /// before, beginning with all-ok, as the other engines do.
-    fn iterate_rounds(&mut self, nodes: &[u32]) -> Result<(), Obstacle> {
-        let base: Vec<StateFunctions> =
-            nodes.iter().map(|node| self.nodes[*node as usize]).collect();
+    fn iterate_rounds(&mut self, nodes: IdRange<NodeId>) -> Result<(), Obstacle> {
+        let base: Vec<StateFunctions> = nodes.iter().map(|node| self.nodes[node]).collect();
         let none = StateFunctions(std::array::from_fn(|_| Handle::FALSE));
         for node in nodes {
-            self.nodes[*node as usize] = none;
+            self.nodes[node] = none;
         }
         // A failure may need a round for each node of the cycle, so large cycles get more rounds.
         for _ in 0..ROUNDS.max(2 * nodes.len()) {
             let mut new = Vec::with_capacity(nodes.len());
             for (node, base) in nodes.iter().zip(&base) {
-                new.push(self.next_state(*node, *base)?);
+                new.push(self.next_state(node, *base)?);
             }
             let mut has_moved = false;
             for (node, new) in nodes.iter().zip(new) {
-                has_moved |= self.nodes[*node as usize] != new;
-                self.nodes[*node as usize] = new;
+                has_moved |= self.nodes[node] != new;
+                self.nodes[node] = new;
             }
             if !has_moved {
                 return Ok(());
@@ -274,10 +267,9 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Returns the state of a node after a round, given its state without calls inside the cycle.
-    fn next_state(&mut self, node: u32, mut new: StateFunctions) -> Solved<StateFunctions> {
+    fn next_state(&mut self, node: NodeId, mut new: StateFunctions) -> Solved<StateFunctions> {
         let plan = self.plan;
-        for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.intra_cycle)
-        {
+        for call in plan.calls_of(&plan.nodes[node]).iter().filter(|call| call.intra_cycle) {
             let brought = self.evaluate_call(call)?;
             let planes = self.pack_planes(&brought)?;
             new = self.union_planes(new, planes)?;
@@ -323,8 +315,8 @@ impl CallContext for NodeFunctions<'_> {
         self.store.without(a, b)
     }
 
-    fn node_state(&mut self, node: u32) -> Solved<StateSets<Handle>> {
-        let [slow, unanswered, failing, any] = self.nodes[node as usize].0;
+    fn node_state(&mut self, node: NodeId) -> Solved<StateSets<Handle>> {
+        let [slow, unanswered, failing, any] = self.nodes[node].0;
         Ok(StateSets {
             down: self.store.without(unanswered, slow)?,
             corrupt: self.store.without(failing, unanswered)?,
@@ -333,8 +325,8 @@ impl CallContext for NodeFunctions<'_> {
         })
     }
 
-    fn node_failures(&mut self, node: u32) -> Handle {
-        self.nodes[node as usize].failing_where()
+    fn node_failures(&mut self, node: NodeId) -> Handle {
+        self.nodes[node].failing_where()
     }
 
     fn no_losses(&self, members: usize) -> Vec<Handle> {
@@ -349,14 +341,14 @@ impl CallContext for NodeFunctions<'_> {
         self.store.at_least(count as usize, losses)
     }
 
-    fn fallback_successes(&mut self, dependency: u32, down: Handle) -> Solved<Handle> {
+    fn fallback_successes(&mut self, dependency: DependencyId, down: Handle) -> Solved<Handle> {
         let fails = self.event_function(ExactEvent::NoFallback(dependency))?;
         self.store.without(down, fails)
     }
 
     fn propagating(
         &mut self,
-        dependency: u32,
+        dependency: DependencyId,
         _state: &StateSets<Handle>,
     ) -> Solved<Option<Handle>> {
         self.event_function(ExactEvent::Reaches(dependency)).map(Some)

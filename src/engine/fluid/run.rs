@@ -6,7 +6,7 @@ use super::observe::customers::ThinkingCustomers;
 use super::observe::record::Record;
 use super::observe::tracing::TracedLane;
 use super::propagation::call_pipeline::SLACK;
-use super::propagation::step_state::StepState;
+use super::propagation::step_state::{AffectedId, StepState};
 use super::state::lanes::{LANES, Lanes, Shares, all};
 use super::state::plan_index::PlanIndex;
 use super::state::sampled_trials::{SampledChunk, SampledTrials};
@@ -18,8 +18,10 @@ use super::timeline::progress::TrialProgress;
 use super::timeline::recovery::PendingRestart;
 use super::timeline::waits::WaitingSpell;
 use crate::compile::Plan;
+use crate::compile::plan::{ConsumerId, DomainId, FlowId, NodeId, ServiceId, TargetId};
 use crate::engine::simd::array;
 use crate::model::change::Routing;
+use crate::model::id::Table;
 
 /// Eight trials, each at a time of its own.
 pub(crate) struct Run<'a> {
@@ -33,33 +35,33 @@ pub(crate) struct Run<'a> {
     pub(crate) splits_requests: bool,
     pub(crate) progress: Vec<TrialProgress>,
     /// By target: from when it fails; infinite until it is exposed.
-    pub(crate) fails_from: Vec<Lanes>,
+    pub(crate) fails_from: Table<TargetId, Lanes>,
     /// By target: the share with which it fails now, in each cohort.
-    pub(crate) target_shares: Vec<[Lanes; 2]>,
+    pub(crate) target_shares: Table<TargetId, [Lanes; 2]>,
     /// Nodes with a place for own health, in the order of those places.
-    pub(crate) affected: Vec<u32>,
-    pub(crate) domains_now: Vec<u8>,
+    pub(crate) affected: Table<AffectedId, NodeId>,
+    pub(crate) domains_now: Table<DomainId, u8>,
     /// By domain: the lanes in which what is in it hangs because it is a target.
-    pub(crate) domains_hanging: Vec<u8>,
+    pub(crate) domains_hanging: Table<DomainId, u8>,
     /// By service: the lanes in which target domains take it down.
-    pub(crate) fallen: Vec<u8>,
+    pub(crate) fallen: Table<ServiceId, u8>,
     /// By service: the share of its replicas that target domains leave up.
-    pub(crate) replicas_up: Vec<Lanes>,
+    pub(crate) replicas_up: Table<ServiceId, Lanes>,
     /// By service: the share of its calls that hangs in target domains, where callers never learn that it
     /// does.
-    pub(crate) hanging: Vec<Lanes>,
+    pub(crate) hanging: Table<ServiceId, Lanes>,
     /// By service: the lanes in which what is lost to target domains hangs.
-    pub(crate) loses_slowly: Vec<u8>,
+    pub(crate) loses_slowly: Table<ServiceId, u8>,
     pub(crate) pending_restarts: Vec<PendingRestart>,
     pub(crate) interventions: AppliedInterventions,
     /// Room for what services can serve now, and the lanes in which they are down without overload.
-    pub(crate) capacities: Vec<(Lanes, u8)>,
+    pub(crate) capacities: Table<ServiceId, (Lanes, u8)>,
     /// By lane: for how long something has been waiting.
     pub(crate) spells: [WaitingSpell; LANES],
     /// By service: how long requests waited when the last moment ended.
-    pub(crate) waits_before: Vec<Lanes>,
+    pub(crate) waits_before: Table<ServiceId, Lanes>,
     /// By consumer: by how much the messages that wait for it grow in a second.
-    pub(crate) message_growth: Vec<Lanes>,
+    pub(crate) message_growth: Table<ConsumerId, Lanes>,
     /// For each flow whose customers think before they try again: who does.
     pub(crate) customers: Vec<ThinkingCustomers>,
     pub(crate) baseline: Baseline,
@@ -89,22 +91,22 @@ impl<'a> Run<'a> {
             splits_requests,
             alone: Alone::new(plan, index_of_plan, cohorts),
             progress: Vec::new(),
-            fails_from: Vec::new(),
-            target_shares: Vec::new(),
-            affected: Vec::new(),
-            domains_now: Vec::new(),
-            domains_hanging: Vec::new(),
-            fallen: vec![0; plan.services.len()],
-            replicas_up: vec![all(1.0); plan.services.len()],
-            hanging: vec![all(0.0); plan.services.len()],
-            loses_slowly: vec![0; plan.services.len()],
+            fails_from: Table::new(),
+            target_shares: Table::new(),
+            affected: Table::new(),
+            domains_now: Table::new(),
+            domains_hanging: Table::new(),
+            fallen: Table::filled(0, plan.services.len()),
+            replicas_up: Table::filled(all(1.0), plan.services.len()),
+            hanging: Table::filled(all(0.0), plan.services.len()),
+            loses_slowly: Table::filled(0, plan.services.len()),
             pending_restarts: Vec::new(),
             interventions: AppliedInterventions::new(plan),
-            capacities: Vec::new(),
+            capacities: Table::new(),
             spells: [WaitingSpell::default(); LANES],
-            waits_before: vec![all(0.0); plan.services.len()],
+            waits_before: Table::filled(all(0.0), plan.services.len()),
             customers: ThinkingCustomers::of_flows(plan),
-            message_growth: vec![all(0.0); plan.consumers.len()],
+            message_growth: Table::filled(all(0.0), plan.consumers.len()),
             baseline: Baseline::default(),
             evidence: Evidence::new(plan),
             failovers: Failover::of_services(plan),
@@ -262,50 +264,50 @@ impl<'a> Run<'a> {
     #[inline]
     pub(crate) fn node_share(
         &self,
-        node: u32,
+        node: NodeId,
         lane: usize,
         share: impl Fn(&Shares, usize) -> f64,
     ) -> f64 {
-        let of = |cohort: usize| share(&self.state.cohorts[cohort].shares[node as usize], lane);
+        let of = |cohort: usize| share(&self.state.cohorts[cohort].shares[node], lane);
         self.over_cohorts(lane, of)
     }
 
     /// The failing share of a node in one lane: what it does not answer, or wrongly, or too late for
     /// its most impatient caller.
-    pub(crate) fn failing_share(&self, node: u32, lane: usize) -> f64 {
+    pub(crate) fn failing_share(&self, node: NodeId, lane: usize) -> f64 {
         self.over_cohorts(lane, |cohort| {
             let cohort = &self.state.cohorts[cohort];
-            let too_late = cohort.too_late.get(node as usize).map_or(0.0, |late| late[lane]);
-            cohort.shares[node as usize].failing_with(too_late, lane)
+            let too_late = cohort.too_late.get(node).map_or(0.0, |late| late[lane]);
+            cohort.shares[node].failing_with(too_late, lane)
         })
     }
 
     /// The degraded share of a node in one lane, apart from what it answers too late.
-    pub(crate) fn degraded_share(&self, node: u32, lane: usize) -> f64 {
+    pub(crate) fn degraded_share(&self, node: NodeId, lane: usize) -> f64 {
         self.over_cohorts(lane, |cohort| {
             let cohort = &self.state.cohorts[cohort];
-            let too_late = cohort.too_late.get(node as usize).map_or(0.0, |late| late[lane]);
-            cohort.shares[node as usize].degraded[lane] * (1.0 - too_late)
+            let too_late = cohort.too_late.get(node).map_or(0.0, |late| late[lane]);
+            cohort.shares[node].degraded[lane] * (1.0 - too_late)
         })
     }
 
     /// The share of a node's requests that are answered, but later than they should be: of a flow,
     /// than it promises; of a service, than usual.
-    pub(crate) fn late_share(&self, node: u32, flow: Option<usize>, lane: usize) -> f64 {
+    pub(crate) fn late_share(&self, node: NodeId, flow: Option<FlowId>, lane: usize) -> f64 {
         let by_messages = flow.map_or(0.0, |flow| self.late_messages(flow, lane));
         if !self.plan.has_delays && by_messages <= 0.0 {
             return 0.0;
         }
         self.over_cohorts(lane, |cohort| {
             let cohort = &self.state.cohorts[cohort];
-            let answered = 1.0 - cohort.shares[node as usize].unanswered(lane);
+            let answered = 1.0 - cohort.shares[node].unanswered(lane);
             if !self.plan.has_delays {
                 return answered * by_messages;
             }
-            let delay = &cohort.delays[node as usize][lane];
+            let delay = &cohort.delays[node][lane];
             match flow.map(|flow| &self.plan.flows[flow]) {
                 None => {
-                    let too_late = cohort.too_late[node as usize][lane];
+                    let too_late = cohort.too_late[node][lane];
                     answered * (delay.noticeable() - too_late).max(0.0)
                 }
                 Some(flow) => {
@@ -317,7 +319,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whether a service, or one of its endpoints, is failed now.
-    pub(crate) fn is_failed(&self, service: u32, lane: usize) -> bool {
+    pub(crate) fn is_failed(&self, service: ServiceId, lane: usize) -> bool {
         self.plan
             .nodes_of(service)
             .any(|node| self.failing_share(node, lane) >= self.plan.failed - SLACK)

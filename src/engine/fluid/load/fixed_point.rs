@@ -4,10 +4,12 @@
 //! not keep seven others busy; a lane computed alone gives the same bits.
 
 use crate::compile::Plan;
+use crate::compile::plan::DependencyId;
 use crate::engine::fluid::load::spread::Loads;
 use crate::engine::fluid::propagation::step_state::{Echo, Slowed, StepState};
 use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, every, has};
 use crate::engine::fluid::state::plan_index::PlanIndex;
+use crate::model::id::Overwrite;
 
 /// Most lanes that continue one by one, instead of side by side.
 const FEW: u32 = 3;
@@ -39,7 +41,7 @@ impl<'a> Alone<'a> {
         copy(&mut self.state.reaches, &from.reaches, bit);
         copy(&mut self.state.works, &from.works, bit);
         copy(&mut self.state.overload, &from.overload, |share| [share[lane]]);
-        let entry = |(key, share): &(u32, Lanes)| (*key, [share[lane]]);
+        let entry = |(key, share): &(DependencyId, Lanes)| (*key, [share[lane]]);
         copy(&mut self.state.waits, &from.waits, |wait| [wait[lane]]);
         copy(&mut self.state.wait_rates, &from.wait_rates, |rate| [rate[lane]]);
         copy(&mut self.state.echoes, &from.echoes, |echo| Echo {
@@ -91,9 +93,12 @@ impl<'a> Alone<'a> {
     }
 }
 
-fn copy<A, B>(into: &mut Vec<A>, from: &[B], one: impl Fn(&B) -> A) {
-    into.clear();
-    into.extend(from.iter().map(one));
+fn copy<'a, A, B: 'a>(
+    into: &mut impl Overwrite<A>,
+    from: impl IntoIterator<Item = &'a B>,
+    one: impl Fn(&B) -> A,
+) {
+    into.overwrite(from.into_iter().map(one));
 }
 
 impl<'a> StepState<'a, LANES> {
@@ -126,11 +131,11 @@ impl<'a> StepState<'a, LANES> {
             // Counting goes on from this round, so that the lane gets the bits it would get side by
             // side.
             alone.state.rounds(&mut alone.loads, &users, round, |_, _| false);
-            for (service, wait) in alone.state.waits.iter().enumerate() {
+            for (service, wait) in alone.state.waits.entries() {
                 loads.backlog[service][lane] = alone.loads.backlog[service][0];
                 if self.waits[service][lane] != wait[0] {
                     self.waits[service][lane] = wait[0];
-                    self.touch_service(service as u32);
+                    self.touch_service(service);
                 }
             }
             for (bulkhead, share) in alone.state.admitted.iter().enumerate() {
@@ -141,16 +146,16 @@ impl<'a> StepState<'a, LANES> {
                     }
                 }
             }
-            for (consumer, share) in alone.state.spilled.iter().enumerate() {
+            for (consumer, share) in alone.state.spilled.entries() {
                 if self.spilled[consumer][lane] != share[0] {
                     self.spilled[consumer][lane] = share[0];
                     self.touch_callers_of_consumer(consumer);
                 }
             }
-            for (service, share) in alone.state.overload.iter().enumerate() {
+            for (service, share) in alone.state.overload.entries() {
                 if self.overload[service][lane] != share[0] {
                     self.overload[service][lane] = share[0];
-                    self.touch_service(service as u32);
+                    self.touch_service(service);
                 }
                 loads.oscillates[service] |= alone.loads.oscillates[service] << lane;
             }

@@ -1,5 +1,6 @@
 //! Messages that wait in buffers until their consumer takes them.
 
+use crate::compile::plan::ConsumerId;
 use crate::engine::fluid::load::queues::settled_lanes;
 use crate::engine::fluid::load::spread::Loads;
 use crate::engine::fluid::propagation::step_state::StepState;
@@ -15,10 +16,10 @@ impl<const W: usize> StepState<'_, W> {
         &self,
         loads: &Loads<W>,
         shares_of_users: &[Lanes<W>],
-        index: usize,
+        id: ConsumerId,
     ) -> [Lanes<W>; 2] {
-        let consumer = &self.plan.consumers[index];
-        let (node, service) = (consumer.node as usize, consumer.service as usize);
+        let consumer = &self.plan.consumers[id];
+        let (node, service) = (consumer.node, consumer.service);
         let (mut comes, mut works): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
         for (cohort, users) in shares_of_users.iter().enumerate() {
             let load = loads.load_of(cohort, node);
@@ -48,31 +49,31 @@ impl<const W: usize> StepState<'_, W> {
         moving: u8,
     ) -> u8 {
         let mut moved = 0;
-        for index in 0..self.plan.consumers.len() {
-            let [comes, takes] = self.message_rates(loads, shares_of_users, index);
-            let old = self.spilled[index];
+        for id in self.plan.consumers.ids() {
+            let [comes, takes] = self.message_rates(loads, shares_of_users, id);
+            let old = self.spilled[id];
             let new = settled_lanes(moving, &old, |lane| {
                 if comes[lane] > takes[lane] { 1.0 - takes[lane] / comes[lane] } else { 0.0 }
             });
             if same(&old, &new) {
                 continue;
             }
-            self.spilled[index] = new;
+            self.spilled[id] = new;
             let is_full = mask::<W>(|lane| {
-                let consumer = &self.plan.consumers[index];
+                let consumer = &self.plan.consumers[id];
                 let least = consumer.levels.first().copied().unwrap_or(f64::INFINITY);
-                self.messages[index][lane] >= least - LEVEL_SLACK
+                self.messages[id][lane] >= least - LEVEL_SLACK
             });
             moved |= is_full & mask::<W>(|lane| new[lane] != old[lane]);
-            self.touch_callers_of_consumer(index);
+            self.touch_callers_of_consumer(id);
         }
         moved
     }
 
     /// Has the callers of a consumer computed anew.
-    pub(crate) fn touch_callers_of_consumer(&mut self, index: usize) {
+    pub(crate) fn touch_callers_of_consumer(&mut self, id: ConsumerId) {
         let index_of_plan = self.index_of_plan;
-        for caller in index_of_plan.callers_of(self.plan.consumers[index].node as usize) {
+        for caller in index_of_plan.callers_of(self.plan.consumers[id].node) {
             self.touch(*caller);
         }
     }

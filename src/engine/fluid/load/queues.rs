@@ -1,6 +1,6 @@
 //! Requests that wait: in queues, for threads, and in calls of which only so many are in progress.
 
-use crate::compile::plan::Service;
+use crate::compile::plan::{NodeId, Service, ServiceId};
 use crate::engine::fluid::load::spread::Loads;
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::propagation::delays::LONGEST;
@@ -11,36 +11,39 @@ use crate::engine::simd::array;
 impl<const W: usize> Loads<W> {
     /// Whether a service has no room for work that waits. In a single moment none waits anywhere: the least
     /// that any queue loses in the end is what there is no capacity for.
-    pub(crate) fn is_full(&self, service: &Service, index: usize, lane: usize) -> bool {
-        service.queue <= 0.0 || !self.is_timed || self.backlog[index][lane] >= service.queue - SLACK
+    #[inline]
+    pub(crate) fn is_full(&self, service: &Service, id: ServiceId, lane: usize) -> bool {
+        service.queue <= 0.0 || !self.is_timed || self.backlog[id][lane] >= service.queue - SLACK
     }
 
     /// How fast a service works, as a share of its full capacity.
-    pub(crate) fn working(&self, service: &Service, index: usize, lane: usize) -> f64 {
-        let usable = self.usable[index][lane];
+    #[inline]
+    pub(crate) fn working(&self, service: &Service, id: ServiceId, lane: usize) -> f64 {
+        let usable = self.usable[id][lane];
         if usable.is_finite() {
-            service.utilization * usable * self.arrives[index][lane]
+            service.utilization * usable * self.arrives[id][lane]
         } else {
-            self.speed[index][lane]
+            self.speed[id][lane]
         }
     }
 
     /// How much work comes in a second, in seconds at full capacity. What its own health fails, or what
     /// is turned away on purpose, is none.
-    pub(crate) fn arriving(&self, service: &Service, index: usize, lane: usize) -> f64 {
-        service.utilization * self.load[index][lane] * self.healthy[index][lane]
+    #[inline]
+    pub(crate) fn arriving(&self, service: &Service, id: ServiceId, lane: usize) -> f64 {
+        service.utilization * self.load[id][lane] * self.healthy[id][lane]
     }
 
     /// By how much the work that waits grows in a second, in seconds at full capacity.
-    pub(crate) fn growth(&self, service: &Service, index: usize, lane: usize) -> f64 {
-        if !self.is_timed || has(self.exempt[index], lane) || service.queue <= 0.0 {
+    pub(crate) fn growth(&self, service: &Service, id: ServiceId, lane: usize) -> f64 {
+        if !self.is_timed || has(self.exempt[id], lane) || service.queue <= 0.0 {
             return 0.0;
         }
-        let arriving = self.arriving(service, index, lane);
-        let growth = arriving - self.working(service, index, lane);
-        let backlog = self.backlog[index][lane];
+        let arriving = self.arriving(service, id, lane);
+        let growth = arriving - self.working(service, id, lane);
+        let backlog = self.backlog[id][lane];
         let is_at_end = if growth > 0.0 {
-            backlog >= self.longest(service, index, lane) - SLACK
+            backlog >= self.longest(service, id, lane) - SLACK
         } else {
             backlog <= 0.0
         };
@@ -49,9 +52,10 @@ impl<const W: usize> Loads<W> {
 
     /// The most work that can wait, in seconds at full capacity. Where requests are thrown away whose
     /// callers have given up, none waits longer than the most patient caller.
-    pub(crate) fn longest(&self, service: &Service, index: usize, lane: usize) -> f64 {
+    #[inline]
+    pub(crate) fn longest(&self, service: &Service, id: ServiceId, lane: usize) -> f64 {
         if service.drops_expired && service.timeouts[1].is_finite() {
-            service.queue.min(service.timeouts[1] * self.working(service, index, lane))
+            service.queue.min(service.timeouts[1] * self.working(service, id, lane))
         } else {
             service.queue
         }
@@ -60,25 +64,25 @@ impl<const W: usize> Loads<W> {
 
 impl<const W: usize> StepState<'_, W> {
     /// How long a request waits that comes now. Gives the lanes in which that changed.
-    pub(crate) fn wait_in_queue(&mut self, loads: &mut Loads<W>, index: usize, moving: u8) -> u8 {
-        let service = &self.plan.services[index];
+    pub(crate) fn wait_in_queue(&mut self, loads: &mut Loads<W>, id: ServiceId, moving: u8) -> u8 {
+        let service = &self.plan.services[id];
         if self.waits.is_empty() || service.queue <= 0.0 {
             return 0;
         }
-        let old = self.waits[index];
+        let old = self.waits[id];
         let mut new = old;
         for lane in (0..W).filter(|lane| has(moving, *lane)) {
-            if has(loads.exempt[index], lane) {
-                loads.backlog[index][lane] = 0.0;
+            if has(loads.exempt[id], lane) {
+                loads.backlog[id][lane] = 0.0;
             }
-            let longest = loads.longest(service, index, lane);
-            let backlog = loads.backlog[index][lane].min(longest);
-            loads.backlog[index][lane] = backlog;
-            let working = loads.working(service, index, lane);
-            let comes = loads.arriving(service, index, lane) > 0.0;
+            let longest = loads.longest(service, id, lane);
+            let backlog = loads.backlog[id][lane].min(longest);
+            loads.backlog[id][lane] = backlog;
+            let working = loads.working(service, id, lane);
+            let comes = loads.arriving(service, id, lane) > 0.0;
             // Where nothing works, whoever comes waits for ever.
             let stands_still = loads.is_timed && comes && working <= 0.0;
-            let wait = if has(loads.exempt[index], lane) {
+            let wait = if has(loads.exempt[id], lane) {
                 0.0
             } else if stands_still {
                 LONGEST
@@ -95,49 +99,49 @@ impl<const W: usize> StepState<'_, W> {
         if same(&new, &old) {
             return 0;
         }
-        self.waits[index] = new;
-        self.touch_service(index as u32);
+        self.waits[id] = new;
+        self.touch_service(id);
         mask::<W>(|lane| new[lane] != old[lane])
     }
 
     /// Capacity of services by the threads that they have: each request keeps one as long as it
     /// is in progress.
     pub(crate) fn look_at_pools(&mut self, loads: &mut Loads<W>) {
-        for (index, service) in self.plan.services.iter().enumerate() {
+        for (id, service) in self.plan.services.entries() {
             if service.utilization <= 0.0 {
                 continue;
             }
             if service.queue > 0.0 && loads.is_timed {
-                let healthy = self.healthy(loads, index);
-                if !same(&loads.healthy[index], &healthy) {
-                    loads.healthy[index] = healthy;
-                    loads.dirty.mark(index);
+                let healthy = self.healthy(loads, id);
+                if !same(&loads.healthy[id], &healthy) {
+                    loads.healthy[id] = healthy;
+                    loads.dirty.mark(id);
                 }
             }
-            let mut usable = loads.capacity[index];
+            let mut usable = loads.capacity[id];
             if service.concurrency.is_finite() {
-                let by_threads = self.served_by_threads(loads, service, index);
+                let by_threads = self.served_by_threads(loads, service, id);
                 usable = array(|lane| usable[lane].min(by_threads[lane]));
             }
-            if !same(&loads.usable[index], &usable) {
-                loads.usable[index] = usable;
-                loads.dirty.mark(index);
+            if !same(&loads.usable[id], &usable) {
+                loads.usable[id] = usable;
+                loads.dirty.mark(id);
             }
         }
     }
 
     /// The share of what comes to a service that its own health does not fail, overload apart.
-    fn healthy(&self, loads: &Loads<W>, index: usize) -> Lanes<W> {
-        let nodes = self.plan.nodes_of(index as u32);
+    fn healthy(&self, loads: &Loads<W>, id: ServiceId) -> Lanes<W> {
+        let nodes = self.plan.nodes_of(id);
         let mut nodes = nodes.flat_map(|node| self.cohorts.iter().map(move |item| (item, node)));
-        if nodes.all(|(cohort, node)| cohort.own_of(node as usize).is_none()) {
+        if nodes.all(|(cohort, node)| cohort.own_of(node).is_none()) {
             return [1.0; W];
         }
         let (mut all, mut healthy): (Lanes<W>, Lanes<W>) = ([0.0; W], [0.0; W]);
-        self.for_each_node(loads, index, |cohort, node, requests| {
+        self.for_each_node(loads, id, |cohort, node, requests| {
             let of_cohort = &self.cohorts[cohort];
-            let own = of_cohort.own_sends.get(of_cohort.own_index[node] as usize);
-            let own = own.copied().unwrap_or([1.0; W]);
+            let own = of_cohort.own_index[node].map(|index| of_cohort.own_sends[index]);
+            let own = own.unwrap_or([1.0; W]);
             for lane in 0..W {
                 all[lane] += requests[lane];
                 healthy[lane] += requests[lane] * own[lane];
@@ -146,12 +150,12 @@ impl<const W: usize> StepState<'_, W> {
         array(|lane| if all[lane] > 0.0 { healthy[lane] / all[lane] } else { 1.0 })
     }
 
-    fn served_by_threads(&self, loads: &Loads<W>, service: &Service, index: usize) -> Lanes<W> {
+    fn served_by_threads(&self, loads: &Loads<W>, service: &Service, id: ServiceId) -> Lanes<W> {
         // At a part of its capacity a service has that part of its threads.
-        let threads: Lanes<W> = array(|lane| service.concurrency * loads.speed[index][lane]);
+        let threads: Lanes<W> = array(|lane| service.concurrency * loads.speed[id][lane]);
         let mut busy: Lanes<W> = [0.0; W];
         let mut hanging: Lanes<W> = [0.0; W];
-        self.for_each_node(loads, index, |cohort, node, requests| {
+        self.for_each_node(loads, id, |cohort, node, requests| {
             let usual = service.normal_hold;
             for lane in 0..W {
                 let held =
@@ -161,23 +165,23 @@ impl<const W: usize> StepState<'_, W> {
             }
         });
         array(|lane| {
-            let is_stuck = hanging[lane] > 0.0 && loads.stuck[index][lane] >= threads[lane] - SLACK;
+            let is_stuck = hanging[lane] > 0.0 && loads.stuck[id][lane] >= threads[lane] - SLACK;
             match () {
                 // Threads on which requests hang never come back, and once they are all, none is
                 // served.
                 () if is_stuck => 0.0,
                 // Little's law: at this load so many threads are busy, so all of them are at so
                 // much more.
-                () if busy[lane] > 0.0 => loads.load[index][lane] * threads[lane] / busy[lane],
+                () if busy[lane] > 0.0 => loads.load[id][lane] * threads[lane] / busy[lane],
                 () => f64::INFINITY,
             }
         })
     }
 
     /// Requests per second that hang at a service, and keep a thread each.
-    pub(crate) fn hanging(&self, loads: &Loads<W>, index: usize) -> Lanes<W> {
+    pub(crate) fn hanging(&self, loads: &Loads<W>, id: ServiceId) -> Lanes<W> {
         let mut hanging: Lanes<W> = [0.0; W];
-        self.for_each_node(loads, index, |cohort, node, requests| {
+        self.for_each_node(loads, id, |cohort, node, requests| {
             for lane in 0..W {
                 hanging[lane] += requests[lane] * self.cohorts[cohort].shares[node].slow[lane];
             }
@@ -189,18 +193,16 @@ impl<const W: usize> StepState<'_, W> {
     fn for_each_node(
         &self,
         loads: &Loads<W>,
-        index: usize,
-        mut see: impl FnMut(usize, usize, &Lanes<W>),
+        id: ServiceId,
+        mut see: impl FnMut(usize, NodeId, &Lanes<W>),
     ) {
         for cohort in 0..self.cohorts.len() {
-            for node in self.plan.nodes_of(index as u32) {
-                let node = node as usize;
+            for node in self.plan.nodes_of(id) {
                 let normal = self.plan.nodes[node].traffic;
                 let load = loads.load_of(cohort, node);
                 let users = loads.share_of_users(cohort);
-                let requests: Lanes<W> = array(|lane| {
-                    normal.total * load[lane] * users[lane] * loads.arrives[index][lane]
-                });
+                let requests: Lanes<W> =
+                    array(|lane| normal.total * load[lane] * users[lane] * loads.arrives[id][lane]);
                 see(cohort, node, &requests);
             }
         }
@@ -217,9 +219,9 @@ impl<const W: usize> StepState<'_, W> {
         for (number, bulkhead) in self.plan.bulkheads.iter().enumerate() {
             let mut in_progress: Lanes<W> = [0.0; W];
             for limited in &bulkhead.calls {
-                let call = &self.plan.calls[limited.call as usize];
+                let call = &self.plan.calls[limited.call];
                 for (cohort, users) in shares_of_users.iter().enumerate() {
-                    let load = loads.load_of(cohort, limited.node as usize);
+                    let load = loads.load_of(cohort, limited.node);
                     let times = &self.cohorts[cohort].call_times;
                     let known = times.iter().find(|(place, _)| *place == call.members.start);
                     let times = known.map_or([self.usual_time(call); W], |(_, times)| *times);

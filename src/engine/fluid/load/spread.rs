@@ -1,6 +1,6 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use crate::compile::plan::{NONE, Plan, Service, Traffic};
+use crate::compile::plan::{NodeId, Plan, Service, ServiceId, Traffic};
 use crate::engine::fluid::load::approach::{
     Approach, DAMPED_FROM, Pace, SETTLED, SWINGS_FROM, Step,
 };
@@ -9,6 +9,7 @@ use crate::engine::fluid::state::index_set::IndexSet;
 use crate::engine::fluid::state::lanes::{Lanes, all, for_lanes, has, mask, same};
 use crate::engine::fluid::state::plan_index::Arrival;
 use crate::engine::simd::array;
+use crate::model::id::Table;
 
 /// Overload swings once it is this many times nearer to its value two rounds ago than to that of the last
 /// round.
@@ -21,44 +22,44 @@ pub(crate) struct Loads<const W: usize> {
     /// For each cohort, by slot (members, then the fallbacks of calls): traffic beyond normal.
     sent: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: whether what arrives at it changed.
-    arrives_anew: Vec<IndexSet>,
+    arrives_anew: Vec<IndexSet<NodeId>>,
     /// For each cohort, by node: the sum of what arrives, beyond normal, by weight.
-    excess: Vec<Vec<Lanes<W>>>,
+    excess: Vec<Table<NodeId, Lanes<W>>>,
     /// For each cohort, by node: its load; nothing where it is normal in every lane.
-    node_load: Vec<Vec<Option<Lanes<W>>>>,
+    node_load: Vec<Table<NodeId, Option<Lanes<W>>>>,
     /// By service: whether what arrives at one of its nodes changed.
-    service_anew: IndexSet,
+    service_anew: IndexSet<ServiceId>,
     /// By service: whether the share lost to overload may change: its load did, or what it can serve,
     /// or that share itself in the last round.
-    pub(crate) dirty: IndexSet,
+    pub(crate) dirty: IndexSet<ServiceId>,
     /// By service: what it can serve, as a multiple of normal load; infinite where not known.
-    pub(crate) capacity: Vec<Lanes<W>>,
+    pub(crate) capacity: Table<ServiceId, Lanes<W>>,
     /// By service: the share of its full capacity that it has, and the share of what comes that is
     /// not turned away on purpose.
-    pub(crate) speed: Vec<Lanes<W>>,
-    pub(crate) arrives: Vec<Lanes<W>>,
+    pub(crate) speed: Table<ServiceId, Lanes<W>>,
+    pub(crate) arrives: Table<ServiceId, Lanes<W>>,
     /// By service, of those with a queue: the share of what comes that its own health does not fail.
-    pub(crate) healthy: Vec<Lanes<W>>,
+    pub(crate) healthy: Table<ServiceId, Lanes<W>>,
     /// By service: what it can serve with the threads that are free, as `capacity`.
-    pub(crate) usable: Vec<Lanes<W>>,
+    pub(crate) usable: Table<ServiceId, Lanes<W>>,
     /// By service: the work that waits, in seconds at full capacity.
-    pub(crate) backlog: Vec<Lanes<W>>,
+    pub(crate) backlog: Table<ServiceId, Lanes<W>>,
     /// By service: its threads that wait for ever.
-    pub(crate) stuck: Vec<Lanes<W>>,
+    pub(crate) stuck: Table<ServiceId, Lanes<W>>,
     /// Whether time goes on: in a single moment no queue has filled.
     pub(crate) is_timed: bool,
     /// By service: load relative to normal at the last round.
-    pub(crate) load: Vec<Lanes<W>>,
+    pub(crate) load: Table<ServiceId, Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
-    pub(crate) exempt: Vec<u8>,
+    pub(crate) exempt: Table<ServiceId, u8>,
     /// By service: how what is lost comes nearer to what the loads ask for.
-    pub(crate) approaches: Vec<[Approach; W]>,
+    pub(crate) approaches: Table<ServiceId, [Approach; W]>,
     /// The lanes in which overload has begun to swing.
     pub(crate) swings: u8,
     /// The lanes in which some service stays where its loads jump.
     at_jump: u8,
     /// By service: the lanes in which it still swings when the moment was given up.
-    pub(crate) oscillates: Vec<u8>,
+    pub(crate) oscillates: Table<ServiceId, u8>,
     /// How the users were split over the cohorts at the last round.
     users: Vec<Lanes<W>>,
 }
@@ -73,24 +74,24 @@ impl<const W: usize> Loads<W> {
         Self {
             sent: vec![vec![all(0.0); slots]; cohorts],
             arrives_anew: vec![IndexSet::new(nodes, true); cohorts],
-            excess: vec![vec![all(0.0); nodes]; cohorts],
-            node_load: vec![vec![None; nodes]; cohorts],
+            excess: vec![Table::filled(all(0.0), nodes); cohorts],
+            node_load: vec![Table::filled(None, nodes); cohorts],
             service_anew: IndexSet::new(services, true),
             dirty: IndexSet::new(services, true),
-            capacity: vec![all(f64::INFINITY); services],
-            speed: vec![all(1.0); services],
-            arrives: vec![all(1.0); services],
-            healthy: vec![all(1.0); services],
-            usable: vec![all(f64::INFINITY); services],
-            backlog: vec![all(0.0); services],
-            stuck: vec![all(0.0); services],
+            capacity: Table::filled(all(f64::INFINITY), services),
+            speed: Table::filled(all(1.0), services),
+            arrives: Table::filled(all(1.0), services),
+            healthy: Table::filled(all(1.0), services),
+            usable: Table::filled(all(f64::INFINITY), services),
+            backlog: Table::filled(all(0.0), services),
+            stuck: Table::filled(all(0.0), services),
             is_timed: plan.schedule.is_some() || plan.lasting > 0.0,
-            load: vec![all(1.0); services],
-            exempt: vec![0; services],
-            approaches: vec![[Approach::NEW; W]; services],
+            load: Table::filled(all(1.0), services),
+            exempt: Table::filled(0, services),
+            approaches: Table::filled([Approach::NEW; W], services),
             swings: 0,
             at_jump: 0,
-            oscillates: vec![0; services],
+            oscillates: Table::filled(0, services),
             users: Vec::new(),
         }
     }
@@ -109,7 +110,7 @@ impl<const W: usize> Loads<W> {
 
     /// Sets the capacity of a service from now on, and the lanes in which it is down for reasons
     /// that are no overload.
-    pub(crate) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
+    pub(crate) fn serve(&mut self, service: ServiceId, capacity: &Lanes<W>, exempt: u8) {
         if !same(&self.capacity[service], capacity) || self.exempt[service] != exempt {
             (self.capacity[service], self.exempt[service]) = (*capacity, exempt);
             self.dirty.mark(service);
@@ -117,7 +118,7 @@ impl<const W: usize> Loads<W> {
     }
 
     /// The load of a node relative to its normal one.
-    pub(crate) fn load_of(&self, cohort: usize, node: usize) -> Lanes<W> {
+    pub(crate) fn load_of(&self, cohort: usize, node: NodeId) -> Lanes<W> {
         self.node_load[cohort][node].unwrap_or(all(1.0))
     }
 
@@ -127,11 +128,11 @@ impl<const W: usize> Loads<W> {
     }
 
     /// The share of requests that a service would lose to overload by the present loads.
-    fn asked(&self, service: &Service, index: usize, lane: usize) -> f64 {
-        if has(self.exempt[index], lane) || !self.is_full(service, index, lane) {
+    fn asked(&self, service: &Service, id: ServiceId, lane: usize) -> f64 {
+        if has(self.exempt[id], lane) || !self.is_full(service, id, lane) {
             return 0.0;
         }
-        lost_share(self.load[index][lane], self.usable[index][lane])
+        lost_share(self.load[id][lane], self.usable[id][lane])
     }
 
     /// Has every service looked at again.
@@ -223,7 +224,7 @@ impl<const W: usize> StepState<'_, W> {
             loads.service_anew.fill(true);
         }
         for cohort in 0..self.cohorts.len() {
-            let mut next = self.plan.nodes.len();
+            let mut next = self.plan.nodes.next_id();
             while let Some(node) =
                 loads.arrives_anew[cohort].last_before(&self.sends_anew[cohort], next)
             {
@@ -236,9 +237,9 @@ impl<const W: usize> StepState<'_, W> {
                 }
             }
         }
-        let mut next = 0;
+        let mut next = ServiceId::new(0);
         while let Some(service) = loads.service_anew.take_first_from(next) {
-            next = service + 1;
+            next = ServiceId(service.0 + 1);
             let load = self.service_load(loads, service);
             if !same(&std::mem::replace(&mut loads.load[service], load), &load) {
                 loads.dirty.mark(service);
@@ -248,7 +249,7 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Computes the load of a node from what arrives; says whether it changed.
     #[inline(always)]
-    fn take_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) -> bool {
+    fn take_load(&self, loads: &mut Loads<W>, node: NodeId, cohort: usize) -> bool {
         let traffic = self.plan.nodes[node].traffic;
         let excess = excess(&loads.sent[cohort], self.index_of_plan.arrivals_at(node));
         let load = relative(&excess, traffic);
@@ -261,12 +262,12 @@ impl<const W: usize> StepState<'_, W> {
 
     /// The load of a service: that of all its nodes, over both cohorts.
     #[inline(always)]
-    fn service_load(&self, loads: &Loads<W>, service: usize) -> Lanes<W> {
+    fn service_load(&self, loads: &Loads<W>, service: ServiceId) -> Lanes<W> {
         let mut sum: Lanes<W> = all(0.0);
         for cohort in 0..loads.users.len() {
             let users = &loads.users[cohort];
-            for node in self.plan.nodes_of(service as u32) {
-                let excess = &loads.excess[cohort][node as usize];
+            for node in self.plan.nodes_of(service) {
+                let excess = &loads.excess[cohort][node];
                 for lane in 0..W {
                     sum[lane] += users[lane] * excess[lane];
                 }
@@ -277,17 +278,17 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Notes what one node sends to its dependencies beyond (or short of) its normal traffic.
     #[inline(always)]
-    fn pass_on_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) {
+    fn pass_on_load(&self, loads: &mut Loads<W>, node: NodeId, cohort: usize) {
         let plan = self.plan;
         let item = &plan.nodes[node];
-        let own = if item.service == NONE {
+        let own = if item.service.is_none() {
             self.user_retries(node, cohort)
         } else {
             loads.node_load[cohort][node]
         };
         let state = &self.cohorts[cohort];
         let answered = self.answered_by_own_health(node, cohort);
-        let surge = state.surge.iter().find(|(surging, _)| *surging == node as u32);
+        let surge = state.surge.iter().find(|(surging, _)| *surging == node);
         let surge = surge.map(|(_, factor)| *factor);
         let mut base: Lanes<W> = all(1.0);
         for factor in [own, answered, surge].into_iter().flatten() {
@@ -295,50 +296,50 @@ impl<const W: usize> StepState<'_, W> {
                 base[lane] *= factor[lane];
             }
         }
-        for index in item.calls.clone() {
-            let call = &plan.calls[index as usize];
+        for index in item.calls {
+            let call = &plan.calls[index];
             if call.intra_cycle {
                 continue;
             }
-            for slot in call.members.clone() {
-                let member = &plan.members[slot as usize];
+            for slot in call.members {
+                let member = &plan.members[slot];
                 let normal = if member.extra { 0.0 } else { 1.0 };
-                let factor = &state.traffic[slot as usize];
+                let factor = &state.traffic[slot];
                 let mut more: Lanes<W> = all(0.0);
                 for lane in 0..W {
                     more[lane] = base[lane] * factor[lane] - normal;
                 }
-                self.send(loads, slot as usize, member.node, &more, cohort);
+                self.send(loads, slot.index(), member.node, &more, cohort);
             }
-            if let Some(fallback) = self.fallback_node(index as usize) {
-                let works = self.works[call.dependency as usize];
-                let failed_over = &state.failed_over[index as usize];
+            if let Some(fallback) = self.fallback_node(index) {
+                let works = self.works[call.dependency];
+                let failed_over = &state.failed_over[index];
                 let mut more: Lanes<W> = all(0.0);
                 for lane in 0..W {
                     let share = if has(works, lane) { failed_over[lane] } else { 0.0 };
                     more[lane] = base[lane] * share;
                 }
-                let slot = plan.members.len() + index as usize;
-                self.send(loads, slot, fallback as u32, &more, cohort);
+                let slot = plan.members.len() + index.index();
+                self.send(loads, slot, fallback, &more, cohort);
             }
         }
     }
 
     #[inline(always)]
-    fn send(&self, loads: &mut Loads<W>, slot: usize, to: u32, more: &Lanes<W>, cohort: usize) {
+    fn send(&self, loads: &mut Loads<W>, slot: usize, to: NodeId, more: &Lanes<W>, cohort: usize) {
         let sent = &mut loads.sent[cohort][slot];
         if !same(sent, more) {
             *sent = *more;
-            loads.arrives_anew[cohort].mark(to as usize);
-            loads.service_anew.mark(self.plan.nodes[to as usize].service as usize);
+            loads.arrives_anew[cohort].mark(to);
+            loads.service_anew.mark(self.plan.service_of(to));
         }
     }
 
     /// Customers who try again.
-    fn user_retries(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
-        let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node)?;
+    fn user_retries(&self, node: NodeId, cohort: usize) -> Option<Lanes<W>> {
+        let flow = self.plan.flows.iter().find(|flow| flow.node == node)?;
         if flow.thinks() {
-            let known = self.returning.iter().find(|(known, _)| *known as usize == node);
+            let known = self.returning.iter().find(|(known, _)| *known == node);
             return known.map(|(_, orders)| *orders);
         }
         if flow.retry_attempts == 0 || self.cohorts[cohort].quiet[node] {
@@ -359,14 +360,11 @@ impl<const W: usize> StepState<'_, W> {
     /// The share of requests for which a node makes its calls, whatever becomes of them, where it is not
     /// all of them.
     #[inline(always)]
-    fn answered_by_own_health(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
+    fn answered_by_own_health(&self, node: NodeId, cohort: usize) -> Option<Lanes<W>> {
         let of_cohort = &self.cohorts[cohort];
-        let own = of_cohort.own_sends.get(of_cohort.own_index[node] as usize).copied();
-        let service = self.plan.nodes[node].service;
-        if service == NONE {
-            return own;
-        }
-        let lost = &self.overload[service as usize];
+        let own = of_cohort.own_index[node].map(|index| of_cohort.own_sends[index]);
+        let Some(service) = self.plan.nodes[node].service else { return own };
+        let lost = &self.overload[service];
         if same(lost, &all(0.0)) {
             return own;
         }
@@ -381,20 +379,20 @@ impl<const W: usize> StepState<'_, W> {
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
         let mut at_jump = 0;
         self.look_at_pools(loads);
-        let mut next = 0;
-        while let Some(index) = loads.dirty.take_first_from(next) {
-            next = index + 1;
-            let service = &self.plan.services[index];
+        let mut next = ServiceId::new(0);
+        while let Some(id) = loads.dirty.take_first_from(next) {
+            next = ServiceId(id.0 + 1);
+            let service = &self.plan.services[id];
             if service.utilization <= 0.0 {
                 continue;
             }
-            moved |= self.wait_in_queue(loads, index, moving);
-            let old = self.overload[index];
+            moved |= self.wait_in_queue(loads, id, moving);
+            let old = self.overload[id];
             let mut new = old;
             let mut is_dirty = false;
             for lane in (0..W).filter(|lane| has(moving, *lane)) {
-                let asked = loads.asked(service, index, lane);
-                let approach = &mut loads.approaches[index][lane];
+                let asked = loads.asked(service, id, lane);
+                let approach = &mut loads.approaches[id][lane];
                 let before = approach.before;
                 match approach.step(old[lane], asked, paces[lane]) {
                     Step::Settled => {}
@@ -415,11 +413,11 @@ impl<const W: usize> StepState<'_, W> {
                 from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
             }
             if !same(&new, &old) {
-                self.overload[index] = new;
-                self.touch_service(index as u32);
+                self.overload[id] = new;
+                self.touch_service(id);
             }
             if is_dirty {
-                loads.dirty.mark(index);
+                loads.dirty.mark(id);
             }
         }
         loads.at_jump = at_jump;
@@ -434,16 +432,16 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Notes which services still change in the lanes that did not settle.
     fn record_oscillations(&self, loads: &mut Loads<W>, moving: u8) {
-        for (index, service) in self.plan.services.iter().enumerate() {
+        for (id, service) in self.plan.services.entries() {
             if service.utilization <= 0.0 {
                 continue;
             }
             let oscillates = mask::<W>(|lane| {
-                let asked = loads.asked(service, index, lane);
-                let lost = self.overload[index][lane];
+                let asked = loads.asked(service, id, lane);
+                let lost = self.overload[id][lane];
                 has(moving, lane) && asked > 0.0 && (asked - lost).abs() > SETTLED
             });
-            loads.oscillates[index] |= oscillates;
+            loads.oscillates[id] |= oscillates;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Puts the records of eight times eight trials together into one outcome of 64.
 
+use crate::compile::plan::{DependencyId, ServiceId};
+use crate::model::id::Table;
 use std::collections::BTreeMap;
 
 use super::record::Record;
@@ -17,8 +19,8 @@ use crate::engine::tally::Protection;
 pub(crate) struct Collector<'a> {
     plan: &'a Plan,
     outcome: Outcome,
-    dependencies: Vec<Option<Box<DependencyOutcome>>>,
-    anomalies: Vec<Anomalies<u64>>,
+    dependencies: Table<DependencyId, Option<Box<DependencyOutcome>>>,
+    anomalies: Table<ServiceId, Anomalies<u64>>,
 }
 
 impl<'a> Collector<'a> {
@@ -45,8 +47,8 @@ impl<'a> Collector<'a> {
                 reasons: BTreeMap::new(),
                 course: plan.schedule.is_some().then(Box::default),
             },
-            dependencies: vec![None; plan.dependencies.len()],
-            anomalies: vec![Anomalies::default(); plan.services.len()],
+            dependencies: Table::filled(None, plan.dependencies.len()),
+            anomalies: Table::filled(Anomalies::default(), plan.services.len()),
         }
     }
 
@@ -58,15 +60,15 @@ impl<'a> Collector<'a> {
         self.collect_units(record, trials, lanes);
         self.collect_baseline(run, trials, lanes);
         let first_flow = self.outcome.units.len() - self.plan.flows.len();
-        for (index, flow) in self.outcome.flows.iter_mut().enumerate() {
-            flow.unfinished |= of_trials(record.flows[index].unfinished & lanes, trials);
+        for ((id, seen), flow) in record.flows.entries().zip(&mut self.outcome.flows) {
+            flow.unfinished |= of_trials(seen.unfinished & lanes, trials);
             for lane in (0..LANES).filter(counted) {
-                flow.share[at[lane]] = record.units[first_flow + index].failing[lane];
+                flow.share[at[lane]] = record.units[first_flow + id.index()].failing[lane];
                 if self.plan.schedule.is_some() {
-                    flow.lost[at[lane]] = record.flows[index].lost[lane];
-                    flow.wrong[at[lane]] = record.flows[index].wrong[lane];
-                    flow.outage[at[lane]] = record.flows[index].outage[lane];
-                    flow.late[at[lane]] = record.flows[index].late[lane];
+                    flow.lost[at[lane]] = seen.lost[lane];
+                    flow.wrong[at[lane]] = seen.wrong[lane];
+                    flow.outage[at[lane]] = seen.outage[lane];
+                    flow.late[at[lane]] = seen.late[lane];
                 }
             }
         }
@@ -131,12 +133,12 @@ impl<'a> Collector<'a> {
     }
 
     fn collect_dependencies(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
-        for index in &record.tried {
-            let seen = &record.dependencies[*index as usize];
-            let place = &mut self.dependencies[*index as usize];
+        for &id in &record.tried {
+            let seen = &record.dependencies[id];
+            let place = &mut self.dependencies[id];
             let with = place.get_or_insert_with(|| {
                 Box::new(DependencyOutcome {
-                    dependency: *index,
+                    dependency: id,
                     tried: 0,
                     passed: 0,
                     held: [0; Protection::ALL.len()],
@@ -156,9 +158,9 @@ impl<'a> Collector<'a> {
             self.dependencies.into_iter().flatten().map(|boxed| *boxed).collect();
         // They may have been tried in lanes only that do not count.
         self.outcome.dependencies.retain(|dependency| dependency.tried != 0);
-        for (service, trials) in (0..).zip(self.anomalies) {
-            if trials != Anomalies::default() {
-                self.outcome.anomalies.push(Anomaly { service, trials });
+        for (service, trials) in self.anomalies.entries() {
+            if *trials != Anomalies::default() {
+                self.outcome.anomalies.push(Anomaly { service, trials: *trials });
             }
         }
         self.outcome

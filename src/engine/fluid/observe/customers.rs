@@ -4,7 +4,7 @@
 //! become fewer at the rate 1/after. While shares are constant that has a closed form: who waits for the
 //! k-th attempt at the end of a step is a sum over Poisson probabilities.
 
-use crate::compile::plan::{Flow, Plan};
+use crate::compile::plan::{Flow, FlowId, Plan};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::LANES;
 
@@ -17,7 +17,7 @@ const SETTLED: f64 = 0.01;
 #[derive(Clone, Debug)]
 pub(crate) struct ThinkingCustomers {
     /// The flow.
-    pub(crate) flow: usize,
+    pub(crate) flow: FlowId,
     /// By lane: who waits for each attempt, in seconds of the flow's rate.
     waiting: [Vec<f64>; LANES],
     /// The same without the change.
@@ -35,8 +35,8 @@ struct Elapsed {
 impl ThinkingCustomers {
     /// Returns those of all flows whose customers think.
     pub(crate) fn of_flows(plan: &Plan) -> Vec<Self> {
-        let thinking = plan.flows.iter().enumerate().filter(|(_, flow)| flow.thinks());
-        let new = |(flow, item): (usize, &Flow)| {
+        let thinking = plan.flows.entries().filter(|(_, flow)| flow.thinks());
+        let new = |(flow, item): (FlowId, &Flow)| {
             let nobody = || std::array::from_fn(|_| vec![0.0; item.retry_attempts as usize]);
             Self { flow, waiting: nobody(), waiting_anyway: nobody() }
         };
@@ -133,7 +133,7 @@ impl Run<'_> {
             if known[lane] != orders {
                 known[lane] = orders;
                 for sends in &mut self.state.sends_anew {
-                    sends.mark(*node as usize);
+                    sends.mark(*node);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compile::plan::{Call, NONE};
+use crate::compile::plan::{Call, DependencyId, NodeId, ObservedCall, RefillId, ServiceId};
 use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
 use crate::engine::fluid::propagation::delays::EDGE;
 use crate::engine::fluid::propagation::step_state::refills;
@@ -26,11 +26,10 @@ impl Run<'_> {
         let mut found = ReasonLanes::new();
         self.add_service_reasons(lanes, &mut found);
         self.add_limit_reasons(lanes, &mut found);
-        for index in 0..self.plan.dependencies.len() {
-            let call = self.plan.dependencies[index].call;
-            if call != NONE {
-                let call = &self.plan.calls[call as usize];
-                self.add_call_reasons(index as u32, call, lanes, &mut found);
+        for (id, dependency) in self.plan.dependencies.entries() {
+            if let Some(ObservedCall { call, .. }) = dependency.observed {
+                let call = &self.plan.calls[call];
+                self.add_call_reasons(id, call, lanes, &mut found);
             }
         }
         found
@@ -41,14 +40,13 @@ impl Run<'_> {
         if !self.plan.has_load {
             return;
         }
-        for index in 0..self.plan.services.len() {
-            let service = &self.plan.services[index];
+        for (id, service) in self.plan.services.entries() {
             if service.utilization <= 0.0 {
                 continue;
             }
-            let lanes = lanes & !self.loads.exempt[index];
-            let at = |cause| WaitReason { cause, service: index as u32, dependency: NONE };
-            let refused = self.lanes_refusing(index, lanes);
+            let lanes = lanes & !self.loads.exempt[id];
+            let at = |cause| WaitReason { cause, service: Some(id), dependency: None };
+            let refused = self.lanes_refusing(id, lanes);
             let (full, flooded) = if service.queue > 0.0 && self.loads.is_timed {
                 (refused, 0)
             } else {
@@ -56,10 +54,10 @@ impl Run<'_> {
             };
             add_reason(found, at(WaitCause::QueueFull), full);
             add_reason(found, at(WaitCause::Overload), flooded);
-            add_reason(found, at(WaitCause::QueueWait), self.lanes_waiting(index, lanes));
-            let busy = self.lanes_without_threads(index, lanes);
+            add_reason(found, at(WaitCause::QueueWait), self.lanes_waiting(id, lanes));
+            let busy = self.lanes_without_threads(id, lanes);
             if busy != 0 {
-                let holders = self.holders_of_threads(index);
+                let holders = self.holders_of_threads(id);
                 for lane in (0..LANES).filter(|lane| has(busy, *lane)) {
                     let dependency = holders[lane];
                     let reason = WaitReason { dependency, ..at(WaitCause::Threads) };
@@ -70,16 +68,16 @@ impl Run<'_> {
     }
 
     /// Returns the lanes in which a service refuses a share of its requests that counts.
-    fn lanes_refusing(&self, index: usize, lanes: u8) -> u8 {
+    fn lanes_refusing(&self, id: ServiceId, lanes: u8) -> u8 {
         let least = self.plan.degraded - SLACK;
-        lanes & mask::<LANES>(|lane| self.state.overload[index][lane] >= least)
+        lanes & mask::<LANES>(|lane| self.state.overload[id][lane] >= least)
     }
 
     /// Returns the lanes in which requests wait longer at a service than its most impatient caller, or
     /// where no caller gives up, than the most impatient customer.
-    fn lanes_waiting(&self, index: usize, lanes: u8) -> u8 {
-        let Some(waits) = self.state.waits.get(index) else { return 0 };
-        let patience = self.plan.services[index].timeouts[0];
+    fn lanes_waiting(&self, id: ServiceId, lanes: u8) -> u8 {
+        let Some(waits) = self.state.waits.get(id) else { return 0 };
+        let patience = self.plan.services[id].timeouts[0];
         let limit = if patience.is_finite() {
             patience
         } else {
@@ -89,12 +87,12 @@ impl Run<'_> {
     }
 
     /// Returns the lanes in which all threads of a service are busy, and more requests come than they serve.
-    fn lanes_without_threads(&self, index: usize, lanes: u8) -> u8 {
-        if !self.plan.services[index].concurrency.is_finite() {
+    fn lanes_without_threads(&self, id: ServiceId, lanes: u8) -> u8 {
+        if !self.plan.services[id].concurrency.is_finite() {
             return 0;
         }
-        let (usable, capacity) = (&self.loads.usable[index], &self.loads.capacity[index]);
-        let comes = |lane: usize| self.loads.load[index][lane] * self.loads.arrives[index][lane];
+        let (usable, capacity) = (&self.loads.usable[id], &self.loads.capacity[id]);
+        let comes = |lane: usize| self.loads.load[id][lane] * self.loads.arrives[id][lane];
         lanes
             & mask::<LANES>(|lane| {
                 usable[lane] < capacity[lane] - SLACK && comes(lane) > usable[lane] + SLACK
@@ -103,15 +101,15 @@ impl Run<'_> {
 
     /// Returns, by lane, the dependency for which most threads of a service wait; [`NONE`] where they wait
     /// for none.
-    fn holders_of_threads(&mut self, index: usize) -> [u32; LANES] {
+    fn holders_of_threads(&mut self, id: ServiceId) -> [Option<DependencyId>; LANES] {
         let plan = self.plan;
-        let (mut longest, mut holders): (Lanes, _) = ([0.0; LANES], [NONE; LANES]);
-        for node in plan.nodes_of(index as u32) {
-            for call in plan.calls_of(&plan.nodes[node as usize]) {
-                let held = self.thread_times_of(call, node as usize);
+        let (mut longest, mut holders): (Lanes, _) = ([0.0; LANES], [None; LANES]);
+        for node in plan.nodes_of(id) {
+            for call in plan.calls_of(&plan.nodes[node]) {
+                let held = self.thread_times_of(call, node);
                 for lane in 0..LANES {
                     if held[lane] > longest[lane] {
-                        (longest[lane], holders[lane]) = (held[lane], call.dependency);
+                        (longest[lane], holders[lane]) = (held[lane], Some(call.dependency));
                     }
                 }
             }
@@ -120,7 +118,7 @@ impl Run<'_> {
     }
 
     /// Returns for how many seconds a call holds a thread beyond the usual; what hangs outweighs all else.
-    fn thread_times_of(&mut self, call: &Call, caller: usize) -> Lanes {
+    fn thread_times_of(&mut self, call: &Call, caller: NodeId) -> Lanes {
         let mut longest: Lanes = [0.0; LANES];
         for cohort in 0..self.state.cohorts.len() {
             if self.state.is_quiet(call, cohort) {
@@ -142,8 +140,8 @@ impl Run<'_> {
         for (bulkhead, admitted) in self.plan.bulkheads.iter().zip(&self.state.admitted) {
             let reason = WaitReason {
                 cause: WaitCause::CallLimit,
-                service: NONE,
-                dependency: bulkhead.dependency,
+                service: None,
+                dependency: Some(bulkhead.dependency),
             };
             let reached = mask::<LANES>(|lane| 1.0 - admitted[lane] >= least);
             add_reason(found, reason, reached & lanes);
@@ -153,12 +151,12 @@ impl Run<'_> {
     /// Adds those that hold at a call.
     pub(crate) fn add_call_reasons(
         &self,
-        dependency: u32,
+        dependency: DependencyId,
         call: &Call,
         lanes: u8,
         found: &mut ReasonLanes,
     ) {
-        let at = |cause| WaitReason { cause, service: NONE, dependency };
+        let at = |cause| WaitReason { cause, service: None, dependency: Some(dependency) };
         let least = self.plan.degraded - SLACK;
         if self.plan.has_delays && call.is_waited_for && call.timeout.is_finite() {
             let late: Lanes = std::array::from_fn(|lane| self.late_share_of_call(call, lane));
@@ -176,14 +174,14 @@ impl Run<'_> {
         }
         let Some(cache) = call.cache() else { return };
         let is_failing =
-            |node: u32, lane: usize| self.failing_share(node, lane) >= self.plan.failed - SLACK;
-        if cache.node != NONE {
-            let lost = mask::<LANES>(|lane| has(lanes, lane) && is_failing(cache.node, lane));
+            |node: NodeId, lane: usize| self.failing_share(node, lane) >= self.plan.failed - SLACK;
+        if let Some(node) = cache.node {
+            let lost = mask::<LANES>(|lane| has(lanes, lane) && is_failing(node, lane));
             add_reason(found, at(WaitCause::CacheLost), lost);
         }
         add_reason(found, at(WaitCause::CacheCold), self.lanes_with_cold_cache(call, lanes));
         if cache.ttl.is_finite() {
-            let node = self.plan.members[call.members.start as usize].node;
+            let node = self.plan.members[call.members.start].node;
             let expired = mask::<LANES>(|lane| {
                 has(lanes, lane) && is_failing(node, lane) && self.is_expired(call, node, lane)
             });
@@ -198,34 +196,33 @@ impl Run<'_> {
         let least = self.plan.degraded - SLACK;
         mask::<LANES>(|lane| {
             // While it is still lost there is another name for it.
-            let is_cold = |index: usize| {
-                let refill = &self.plan.refills[index];
-                let warm = refill.warm_share(self.state.refilled[index][lane]);
+            let is_cold = |id: RefillId| {
+                let refill = &self.plan.refills[id];
+                let warm = refill.warm_share(self.state.refilled[id][lane]);
                 (1.0 - warm) * hit_ratio >= least && !self.is_cache_lost(refill, lane)
             };
-            has(lanes, lane) && refills(call).any(is_cold)
+            has(lanes, lane) && refills(call).iter().any(is_cold)
         })
     }
 
     /// Returns the share of the answers to a call that come after its timeout, of its member that is latest.
     fn late_share_of_call(&self, call: &Call, lane: usize) -> f64 {
-        let late = |node: u32| {
-            let service = self.plan.nodes[node as usize].service;
-            let usual = self.plan.services[service as usize].latency;
+        let late = |node: NodeId| {
+            let usual = self.plan.services[self.plan.service_of(node)].latency;
             self.over_cohorts(lane, |cohort| {
                 let cohort = &self.state.cohorts[cohort];
-                let answered = 1.0 - cohort.shares[node as usize].unanswered(lane);
-                answered * cohort.delays[node as usize][lane].is_beyond(usual, call.timeout)
+                let answered = 1.0 - cohort.shares[node].unanswered(lane);
+                answered * cohort.delays[node][lane].is_beyond(usual, call.timeout)
             })
         };
         self.plan.members_of(call).iter().map(|member| late(member.node)).fold(0.0, f64::max)
     }
 
     /// Returns whether no entry of a call's cache is left in a lane, for any of its users.
-    fn is_expired(&self, call: &Call, node: u32, lane: usize) -> bool {
+    fn is_expired(&self, call: &Call, node: NodeId, lane: usize) -> bool {
         let ttl = call.cache().map_or(f64::INFINITY, |cache| cache.ttl);
         (0..self.state.cohorts.len()).any(|cohort| {
-            let shares = self.state.cohorts[cohort].shares[node as usize];
+            let shares = self.state.cohorts[cohort].shares[node];
             self.state.fresh_share(node, &shares, ttl, cohort)[lane] <= 0.0
         })
     }

@@ -1,6 +1,6 @@
 //! Records of eight trials as they go: peaks, times, losses, and what contained failure.
 
-use crate::compile::plan::{Call, NONE, Plan};
+use crate::compile::plan::{Call, DependencyId, FlowId, NodeId, ObservedCall, Plan, ServiceId};
 use crate::engine::fluid::observe::reasons::ReasonLanes;
 use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
 use crate::engine::fluid::run::Run;
@@ -8,27 +8,28 @@ use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask, s
 use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
+use crate::model::id::Table;
 
 /// Record of eight trials.
 pub(crate) struct Record {
     /// By unit, in the order of [`crate::engine::outcome::Outcome::units`].
     pub(crate) units: Vec<UnitRecord>,
     /// By flow.
-    pub(crate) flows: Vec<FlowRecord>,
+    pub(crate) flows: Table<FlowId, FlowRecord>,
     /// By dependency.
-    pub(crate) dependencies: Vec<DependencyRecord>,
+    pub(crate) dependencies: Table<DependencyId, DependencyRecord>,
     /// Those at which something came in.
-    pub(crate) tried: Vec<u32>,
+    pub(crate) tried: Vec<DependencyId>,
     /// Why requests waited in vain.
     pub(crate) reasons: ReasonLanes,
     /// The units to which something came.
     touched: Vec<u32>,
     /// By service: the lanes of each kind of anomaly.
-    pub(crate) anomalies: Vec<Anomalies<u8>>,
+    pub(crate) anomalies: Table<ServiceId, Anomalies<u8>>,
     pub(crate) impact: Lanes,
     pub(crate) over: Lanes,
     /// The nodes of every unit.
-    nodes: Vec<Vec<u32>>,
+    nodes: Vec<Vec<NodeId>>,
     /// Units that are failed at the present moment.
     failed_now: Vec<(u32, u8)>,
 }
@@ -98,21 +99,21 @@ const UNTRIED: DependencyRecord = DependencyRecord {
 
 impl Record {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let services = (0..plan.services.len() as u32).map(|u32| plan.nodes_of(u32).collect());
+        let services = plan.services.ids().iter().map(|id| plan.nodes_of(id).collect());
         let endpoints = plan
             .services
             .iter()
             .flat_map(|service| service.endpoints.iter().map(|node| vec![*node]));
         let flows = plan.flows.iter().map(|flow| vec![flow.node]);
-        let nodes: Vec<Vec<u32>> = services.chain(endpoints).chain(flows).collect();
+        let nodes: Vec<Vec<NodeId>> = services.chain(endpoints).chain(flows).collect();
         Self {
             units: vec![UNTOUCHED; nodes.len()],
-            flows: vec![NO_LOSS; plan.flows.len()],
-            dependencies: vec![UNTRIED; plan.dependencies.len()],
+            flows: Table::filled(NO_LOSS, plan.flows.len()),
+            dependencies: Table::filled(UNTRIED, plan.dependencies.len()),
             tried: Vec::new(),
             reasons: ReasonLanes::new(),
             touched: Vec::new(),
-            anomalies: vec![Anomalies::default(); plan.services.len()],
+            anomalies: Table::filled(Anomalies::default(), plan.services.len()),
             impact: all(f64::INFINITY),
             over: all(0.0),
             nodes,
@@ -121,7 +122,7 @@ impl Record {
     }
 
     /// The nodes of every unit.
-    pub(crate) fn unit_nodes(&self) -> &[Vec<u32>] {
+    pub(crate) fn unit_nodes(&self) -> &[Vec<NodeId>] {
         &self.nodes
     }
 
@@ -132,7 +133,7 @@ impl Record {
         }
         self.flows.fill(NO_LOSS);
         for dependency in self.tried.drain(..) {
-            self.dependencies[dependency as usize] = UNTRIED;
+            self.dependencies[dependency] = UNTRIED;
         }
         self.anomalies.fill(Anomalies::default());
         self.reasons.clear();
@@ -164,16 +165,16 @@ impl Run<'_> {
         let mut worst = Failures { failed: all(0.0), degraded: all(0.0) };
         let mut is_quiet = true;
         for node in &self.record.nodes[unit] {
-            let node = *node as usize;
+            let node = *node;
             if self.state.cohorts.iter().all(|cohort| cohort.quiet[node]) {
                 continue;
             }
             is_quiet = false;
             for lane in 0..LANES {
-                let failing = self.failing_share(node as u32, lane);
+                let failing = self.failing_share(node, lane);
                 worst.failed[lane] = worst.failed[lane].max(failing);
                 worst.degraded[lane] =
-                    worst.degraded[lane].max(failing + self.degraded_share(node as u32, lane));
+                    worst.degraded[lane].max(failing + self.degraded_share(node, lane));
             }
         }
         (!is_quiet).then_some(worst)
@@ -186,10 +187,10 @@ impl Run<'_> {
         }
         // Flows stand behind all other units.
         let flow = unit.checked_sub(self.record.nodes.len() - self.plan.flows.len());
+        let flow = flow.map(FlowId::new);
         let nodes = &self.record.nodes[unit];
         // Messages make orders late at whose nodes nothing is unusual; all else that is late is not quiet.
-        let is_quiet =
-            |node: u32| self.state.cohorts.iter().all(|cohort| cohort.quiet[node as usize]);
+        let is_quiet = |node: NodeId| self.state.cohorts.iter().all(|cohort| cohort.quiet[node]);
         let has_messages = flow.is_some_and(|flow| !self.plan.flows[flow].messages.is_empty());
         if !has_messages && nodes.iter().all(|node| is_quiet(*node)) {
             return all(0.0);
@@ -257,31 +258,30 @@ impl Run<'_> {
             // users are in each cohort changes what comes in where nothing else does.
             self.state.computed.fill(true);
         }
-        for index in 0..self.plan.dependencies.len() {
-            let dependency = &self.plan.dependencies[index];
-            if dependency.call != NONE && self.state.computed[dependency.caller as usize] {
-                let call = &self.plan.calls[dependency.call as usize];
+        for (id, dependency) in self.plan.dependencies.entries() {
+            let Some(ObservedCall { call, caller }) = dependency.observed else { continue };
+            if self.state.computed[caller] {
+                let call = &self.plan.calls[call];
                 let cohorts = self.state.cohorts.len();
                 if (0..cohorts).any(|cohort| !self.state.is_quiet(call, cohort)) {
-                    self.observe_dependency(index as u32, call, lanes);
-                    self.add_call_reasons(index as u32, call, lanes, reasons);
+                    self.observe_dependency(id, call, caller, lanes);
+                    self.add_call_reasons(id, call, lanes, reasons);
                 }
             }
         }
         self.state.computed.fill(false);
     }
 
-    fn observe_dependency(&mut self, index: u32, call: &Call, lanes: u8) {
+    fn observe_dependency(&mut self, id: DependencyId, call: &Call, caller: NodeId, lanes: u8) {
         let cohorts = self.state.cohorts.len();
         let degraded = self.plan.degraded - SLACK;
         let mut watches = [Watch::NEW; 2];
         let mut out = [Shares::OK; 2];
-        let caller = self.plan.dependencies[index as usize].caller as usize;
         for cohort in 0..cohorts {
             out[cohort] = self.state.call(call, caller, cohort, &mut watches[cohort]).shares;
         }
         let firsts: Lanes = array(|lane| self.first_cohort(lane));
-        let record = &mut self.record.dependencies[index as usize];
+        let record = &mut self.record.dependencies[id];
         let was_untried = record.tried == 0;
         for lane in 0..LANES {
             let first = firsts[lane];
@@ -298,7 +298,7 @@ impl Run<'_> {
                 record.passed |= 1 << lane;
             } else if came > record.most[lane] {
                 record.most[lane] = came;
-                let reaches = has(self.sampled.reaches[index as usize], lane);
+                let reaches = has(self.sampled.reaches[id], lane);
                 record.guard[lane] = if reaches {
                     let watch = &watches[0];
                     if cohorts == 1 {
@@ -312,7 +312,7 @@ impl Run<'_> {
             }
         }
         if was_untried && record.tried != 0 {
-            self.record.tried.push(index);
+            self.record.tried.push(id);
         }
     }
 
@@ -328,7 +328,7 @@ impl Run<'_> {
                 self.record.units[*unit as usize].lasted[lane] += duration;
             }
         }
-        for flow in 0..self.plan.flows.len() {
+        for flow in self.plan.flows.ids() {
             let [_, failing, _] = self.charged(flow, lane);
             if failing > SLACK {
                 self.record.impact[lane] = self.record.impact[lane].min(time);
@@ -349,9 +349,9 @@ impl Run<'_> {
     }
 
     /// Returns the loss of a flow to the change now: slow + down, with corrupt, and corrupt alone.
-    pub(crate) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
+    pub(crate) fn charged(&self, flow: FlowId, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
-        if self.state.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
+        if self.state.cohorts.iter().all(|cohort| cohort.quiet[node]) {
             return [0.0; 3];
         }
         let anyway = self.baseline.flow(flow, &self.progress[lane], lane);
@@ -364,7 +364,7 @@ impl Run<'_> {
     }
 
     /// Returns the share of a flow's orders that is late now because of the change.
-    pub(crate) fn charged_late(&self, flow: usize, lane: usize) -> f64 {
+    pub(crate) fn charged_late(&self, flow: FlowId, lane: usize) -> f64 {
         let late = self.late_share(self.plan.flows[flow].node, Some(flow), lane);
         let [.., anyway] = self.baseline.flow(flow, &self.progress[lane], lane);
         (late - anyway).max(0.0)
@@ -372,7 +372,7 @@ impl Run<'_> {
 
     /// Returns the orders that a flow loses to the change in a moment of this duration, and those that go
     /// wrong unnoticed.
-    fn orders_lost_in(&mut self, flow: usize, lane: usize, duration: f64) -> [f64; 2] {
+    fn orders_lost_in(&mut self, flow: FlowId, lane: usize, duration: f64) -> [f64; 2] {
         let item = &self.plan.flows[flow];
         if !item.thinks() {
             return self.charged_orders(flow, lane).map(|share| item.rate * share * duration);
@@ -388,7 +388,7 @@ impl Run<'_> {
     }
 
     /// Returns the shares of a flow's attempts that get no answer now, and a wrong one.
-    pub(crate) fn attempts_now(&self, flow: usize, lane: usize) -> [f64; 2] {
+    pub(crate) fn attempts_now(&self, flow: FlowId, lane: usize) -> [f64; 2] {
         let node = self.plan.flows[flow].node;
         let unanswered = self.node_share(node, lane, Shares::unanswered);
         [unanswered, self.node_share(node, lane, |shares, lane| shares.corrupt[lane])]
@@ -396,7 +396,7 @@ impl Run<'_> {
 
     /// Returns the share of its orders that a flow loses to the change now, and the share of those
     /// that go wrong unnoticed. It differs from what fails where customers try again.
-    pub(crate) fn charged_orders(&self, flow: usize, lane: usize) -> [f64; 2] {
+    pub(crate) fn charged_orders(&self, flow: FlowId, lane: usize) -> [f64; 2] {
         let item = &self.plan.flows[flow];
         if item.retry_attempts == 0 {
             let [_, failing, corrupt] = self.charged(flow, lane);
@@ -416,7 +416,7 @@ impl Run<'_> {
     pub(crate) fn finish(&mut self) {
         for held in &self.pending_restarts {
             if held.at.is_infinite() {
-                self.record.anomalies[held.service as usize].never_recovers |= 1 << held.lane;
+                self.record.anomalies[held.service].never_recovers |= 1 << held.lane;
             }
         }
         for (anomalies, unsettled) in self.record.anomalies.iter_mut().zip(&self.state.unsettled) {
@@ -425,12 +425,12 @@ impl Run<'_> {
         if !self.plan.has_load {
             return;
         }
-        for service in 0..self.plan.services.len() {
+        for service in self.plan.services.ids() {
             let metastable = mask::<LANES>(|lane| {
                 let (course, time) = (&self.progress[lane], self.state.time[lane]);
                 let is_held = self.pending_restarts.iter().any(|pending_restart| {
                     pending_restart.lane == lane
-                        && pending_restart.service as usize == service
+                        && pending_restart.service == service
                         && time < pending_restart.at
                 });
                 // Overload that outlives its cause: nothing waits for a restart, and it is not
@@ -440,7 +440,7 @@ impl Run<'_> {
                     && !is_held
                     && (self.is_swamped(service, lane)
                         || (self.state.overload[service][lane] > SLACK
-                            && self.is_failed(service as u32, lane)))
+                            && self.is_failed(service, lane)))
                     && !self.baseline.is_overloaded(service, lane)
             });
             self.record.anomalies[service].metastable = metastable;

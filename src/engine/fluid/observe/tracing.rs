@@ -1,10 +1,12 @@
 //! Takes down everything that happens in one lane.
 
+use crate::compile::plan::{FlowId, NodeId, ServiceId, TargetId};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{Shares, has};
 use crate::engine::fluid::state::sampled_trials::Mode;
 use crate::engine::outcome::WaitReason;
 use crate::engine::trace::{Event, State, Trace, TraceStep};
+use crate::model::id::Table;
 
 /// A lane of which everything is taken down.
 pub(crate) struct TracedLane {
@@ -13,7 +15,7 @@ pub(crate) struct TracedLane {
     /// Events since the last moment.
     events: Vec<Event>,
     /// Targets that were failing at the last moment.
-    failing: Vec<bool>,
+    failing: Table<TargetId, bool>,
     /// Why requests waited in vain at the last moment.
     reasons: Vec<WaitReason>,
 }
@@ -24,7 +26,7 @@ impl TracedLane {
             lane,
             trace: Trace::default(),
             events: Vec::new(),
-            failing: Vec::new(),
+            failing: Table::new(),
             reasons: Vec::new(),
         }
     }
@@ -72,7 +74,7 @@ impl Run<'_> {
     fn trace_targets(&self, traced: &mut TracedLane, events: &mut Vec<Event>) {
         let lane = traced.lane;
         traced.failing.resize(self.plan.targets.len(), false);
-        for (target, was_failing) in traced.failing.iter_mut().enumerate() {
+        for (target, was_failing) in traced.failing.entries_mut() {
             let fails = self.target_shares[target].iter().any(|shares| shares[lane] > 0.0);
             if fails && !*was_failing {
                 let mode = match self.sampled.targets[target].mode[lane] {
@@ -81,7 +83,7 @@ impl Run<'_> {
                     Mode::Corrupt => 2,
                     Mode::Surge => 3,
                 };
-                events.push(Event::TargetFails(target as u32, mode));
+                events.push(Event::TargetFails(target, mode));
             }
             *was_failing = fails;
         }
@@ -99,7 +101,7 @@ impl Run<'_> {
     }
 
     fn units_now(&self, lane: usize) -> Vec<(u32, State)> {
-        let state = |node: u32, flow: Option<usize>| State {
+        let state = |node: NodeId, flow: Option<FlowId>| State {
             // What comes too late for a caller is as good as slow to it.
             slow: self.node_share(node, lane, |shares, lane| shares.slow[lane])
                 + self.failing_share(node, lane)
@@ -111,8 +113,10 @@ impl Run<'_> {
         };
         let nodes_of = self.record.unit_nodes();
         let flows_from = nodes_of.len() - self.plan.flows.len();
-        let worst = |(unit, nodes): (usize, &Vec<u32>)| {
-            let states = nodes.iter().map(|node| state(*node, unit.checked_sub(flows_from)));
+        let worst = |(unit, nodes): (usize, &Vec<NodeId>)| {
+            let states = nodes
+                .iter()
+                .map(|node| state(*node, unit.checked_sub(flows_from).map(FlowId::new)));
             let badness = |state: &State| (state.failing_share(), state.degraded, state.late);
             let worst = states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })?;
             let is_shown = worst.failing_share() + worst.degraded + worst.late > 0.0;
@@ -121,16 +125,19 @@ impl Run<'_> {
         nodes_of.iter().enumerate().filter_map(worst).collect()
     }
 
-    fn overloads_now(&self, lane: usize) -> Vec<(u32, f64, f64, f64)> {
+    fn overloads_now(&self, lane: usize) -> Vec<(ServiceId, f64, f64, f64)> {
         if !self.plan.has_load {
             return Vec::new();
         }
-        (0..self.plan.services.len())
+        self.plan
+            .services
+            .ids()
+            .iter()
             .filter(|service| self.state.overload[*service][lane] > 0.0)
             .map(|service| {
                 let (load, capacity) =
                     (self.loads.load[service][lane], self.loads.capacity[service][lane]);
-                (service as u32, load, capacity, self.state.overload[service][lane])
+                (service, load, capacity, self.state.overload[service][lane])
             })
             .collect()
     }
@@ -142,7 +149,7 @@ impl Run<'_> {
         }
         let duration = until - self.state.time[lane];
         let (mut lost, mut late) = (0.0, 0.0);
-        let rates = self.plan.flows.iter().map(|flow| flow.rate).enumerate();
+        let rates = self.plan.flows.entries().map(|(id, flow)| (id, flow.rate));
         for (flow, rate) in rates.filter(|(_, rate)| duration > 0.0 && !rate.is_nan()) {
             lost += self.record.flows[flow].lost_now[lane];
             late += rate * self.charged_late(flow, lane) * duration;

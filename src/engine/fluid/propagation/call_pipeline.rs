@@ -1,6 +1,6 @@
 //! Computes the contribution of one call to its caller: the steps of the pipeline, in their order.
 
-use crate::compile::plan::{Cache, Call, Fallback, NONE};
+use crate::compile::plan::{Cache, Call, ConsumerId, Fallback, MemberId, NodeId};
 use crate::engine::fluid::load::messages::LEVEL_SLACK;
 use crate::engine::fluid::propagation::delays::{Attempts, Bounds, CallDelay, Delay, List, Piece};
 use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes, refills};
@@ -103,7 +103,7 @@ impl<const W: usize> StepState<'_, W> {
     #[inline(always)]
     pub(crate) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
         let quiet = &self.cohorts[cohort].quiet;
-        let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
+        let members = self.plan.members_of(call).iter().all(|member| quiet[member.node]);
         members
             && !self.is_led_around(call)
             // A cache that fails loses nothing while what it covers is ok, but it lets more load
@@ -111,7 +111,7 @@ impl<const W: usize> StepState<'_, W> {
             && (!self.plan.has_load
                 || call
                     .cache()
-                    .is_none_or(|cache| cache.node == NONE || quiet[cache.node as usize]))
+                    .is_none_or(|cache| cache.node.is_none_or(|node| quiet[node])))
             && (self.plan.bulkheads.is_empty() || !self.is_limited(call))
             && (self.plan.consumers.is_empty() || !self.spills(call))
             && (self.plan.refills.is_empty() || !self.is_cold(call))
@@ -122,7 +122,7 @@ impl<const W: usize> StepState<'_, W> {
     pub(crate) fn call(
         &mut self,
         call: &Call,
-        caller: usize,
+        caller: NodeId,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Called<W> {
@@ -130,9 +130,9 @@ impl<const W: usize> StepState<'_, W> {
             self.waiting.bounds = *bounds;
         }
         self.waiting.begin();
-        let consumer = call.buffer().map_or(NONE, |buffer| buffer.consumer);
-        let mut shares = if consumer != NONE {
-            self.messages(call, consumer as usize, cohort, steps)
+        let consumer = call.buffer().and_then(|buffer| buffer.consumer);
+        let mut shares = if let Some(consumer) = consumer {
+            self.messages(call, consumer, cohort, steps)
         } else if call.any_of {
             match call.mode() {
                 None | Some(MemberMode::Quorum) => self.any_of(call, cohort, steps),
@@ -146,7 +146,7 @@ impl<const W: usize> StepState<'_, W> {
         if !self.plan.bulkheads.is_empty() {
             self.limit(call, cohort, &mut shares);
         }
-        if let Some(buffer) = call.buffer().filter(|_| consumer != NONE) {
+        if let Some(buffer) = call.buffer().filter(|_| consumer.is_some()) {
             steps.after(Protection::Buffer, &shares);
             soft = buffer.drops;
         } else if let Some(buffer) = call.buffer() {
@@ -197,7 +197,7 @@ impl<const W: usize> StepState<'_, W> {
             }
             steps.after(Protection::CallProbability, &shares);
         }
-        let reaches = self.reaches[call.dependency as usize];
+        let reaches = self.reaches[call.dependency];
         if reaches != u8::MAX {
             silence(&mut shares, !reaches);
             if self.waiting.is_delayed {
@@ -213,11 +213,11 @@ impl<const W: usize> StepState<'_, W> {
     pub(crate) fn attempt(
         &mut self,
         call: &Call,
-        node: u32,
+        node: NodeId,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Attempt<W> {
-        let raw = self.cohorts[cohort].shares[node as usize];
+        let raw = self.cohorts[cohort].shares[node];
         let mut shares = raw;
         let made = self.made(call, node);
         if let Some(made) = &made {
@@ -253,12 +253,12 @@ impl<const W: usize> StepState<'_, W> {
     pub(crate) fn member(
         &mut self,
         call: &Call,
-        member: u32,
+        member: MemberId,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Shares<W> {
-        let node = self.plan.members[member as usize].node;
-        let raw = self.cohorts[cohort].shares[node as usize];
+        let node = self.plan.members[member].node;
+        let raw = self.cohorts[cohort].shares[node];
         let Attempt { mut shares, made, timed_out } = self.attempt(call, node, cohort, steps);
         let waits = self.plan.has_delays && call.is_waited_for;
         let mut factor = all(1.0);
@@ -291,7 +291,7 @@ impl<const W: usize> StepState<'_, W> {
                     factor[lane] *= made[lane];
                 }
             }
-            let known = &mut self.cohorts[cohort].traffic[member as usize];
+            let known = &mut self.cohorts[cohort].traffic[member];
             // Lanes that are not computed keep what they had.
             *known = choose_lanes(self.active, &factor, known);
         }
@@ -308,7 +308,7 @@ impl<const W: usize> StepState<'_, W> {
         shares: &mut Shares<W>,
         factor: &mut Lanes<W>,
     ) {
-        let served = (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
+        let served = cache.node.map(|node| self.cohorts[cohort].shares[node]);
         for lane in 0..W {
             let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
             let answers = cache.hit_ratio * working * fresh[lane] * warm[lane];
@@ -335,14 +335,14 @@ impl<const W: usize> StepState<'_, W> {
     fn messages(
         &mut self,
         call: &Call,
-        consumer: usize,
+        consumer: ConsumerId,
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Shares<W> {
-        let member = call.members.start as usize;
+        let member = call.members.start;
         let node = self.plan.members[member].node;
         let made = self.made(call, node).unwrap_or(all(1.0));
-        let mut shares = self.cohorts[cohort].shares[node as usize];
+        let mut shares = self.cohorts[cohort].shares[node];
         scale(&mut shares, &made);
         steps.enters(&shares);
         shares = Shares::OK;
@@ -358,17 +358,16 @@ impl<const W: usize> StepState<'_, W> {
     }
 
     /// Returns the lanes in which the buffer of a call is full.
-    fn full_buffer(&self, call: &Call, consumer: usize) -> u8 {
+    fn full_buffer(&self, call: &Call, consumer: ConsumerId) -> u8 {
         let holds = call.buffer().map_or(f64::INFINITY, |buffer| buffer.holds);
         mask::<W>(|lane| self.messages[consumer][lane] >= holds - LEVEL_SLACK)
     }
 
     /// Returns whether some messages find their buffer full.
     fn spills(&self, call: &Call) -> bool {
-        let Some(buffer) = call.buffer().filter(|buffer| buffer.consumer != NONE) else {
+        let Some(consumer) = call.buffer().and_then(|buffer| buffer.consumer) else {
             return false;
         };
-        let consumer = buffer.consumer as usize;
         let full = self.full_buffer(call, consumer);
         full != 0 && !same(&self.spilled[consumer], &all(0.0))
     }
@@ -384,7 +383,7 @@ impl<const W: usize> StepState<'_, W> {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         let mut is_delayed = false;
-        for member in call.members.clone() {
+        for member in call.members {
             self.waiting.begin();
             let shares = self.member(call, member, cohort, steps);
             members.push(shares);
@@ -401,9 +400,9 @@ impl<const W: usize> StepState<'_, W> {
         steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load && call.mode().is_none() {
             let up = sum_up(&members);
-            for (index, member) in call.members.clone().enumerate() {
+            for (index, member) in call.members.iter().enumerate() {
                 let moved = moved_traffic(&members, &up, index, call.needs);
-                let factor = &mut self.cohorts[cohort].traffic[member as usize];
+                let factor = &mut self.cohorts[cohort].traffic[member];
                 for lane in 0..W {
                     factor[lane] *= if has(self.active, lane) { moved[lane] } else { 1.0 };
                 }
@@ -417,13 +416,13 @@ impl<const W: usize> StepState<'_, W> {
     /// fail at once. Fewer calls would not mend that, as they would an overload.
     fn open_breaker(
         &mut self,
-        node: u32,
+        node: NodeId,
         cohort: usize,
         made: Option<&Lanes<W>>,
         shares: &mut Shares<W>,
         factor: &mut Lanes<W>,
     ) {
-        let Some(own) = self.cohorts[cohort].own_of(node as usize) else { return };
+        let Some(own) = self.cohorts[cohort].own_of(node) else { return };
         let open = mask::<W>(|lane| 1.0 - own.0[1][lane] >= BREAKER_OPENS - SLACK);
         for lane in (0..W).filter(|lane| has(open, *lane)) {
             for share in [&mut shares.slow, &mut shares.corrupt, &mut shares.degraded] {
@@ -437,7 +436,7 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Returns the share of a dependency's calls to a node that is made, where some bypass it.
     #[inline(always)]
-    fn made(&self, call: &Call, node: u32) -> Option<Lanes<W>> {
+    fn made(&self, call: &Call, node: NodeId) -> Option<Lanes<W>> {
         let key = (call.dependency, node);
         let led = self.led_around.iter().find(|(known, _)| *known == key);
         led.map(|(_, led)| led.map(|share| 1.0 - share))
@@ -451,17 +450,17 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Returns the lanes in which a node has been failing for less than this many seconds, or is not.
     #[inline(always)]
-    fn holds(&self, node: u32, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
+    fn holds(&self, node: NodeId, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
         let cohort = &self.cohorts[cohort];
         let mut shares = *shares;
-        if let Some(too_late) = cohort.too_late.get(node as usize) {
+        if let Some(too_late) = cohort.too_late.get(node) {
             for lane in 0..W {
                 shares.down[lane] = shares.failing_with(too_late[lane], lane)
                     - shares.slow[lane]
                     - shares.corrupt[lane];
             }
         }
-        self.not_failing_for(&shares, &cohort.since[node as usize], limit)
+        self.not_failing_for(&shares, &cohort.since[node], limit)
     }
 
     /// Returns the share of a cache's entries that have not expired. They expire one by one from when the
@@ -469,7 +468,7 @@ impl<const W: usize> StepState<'_, W> {
     #[inline(always)]
     pub(crate) fn fresh_share(
         &self,
-        node: u32,
+        node: NodeId,
         shares: &Shares<W>,
         ttl: f64,
         cohort: usize,
@@ -477,13 +476,13 @@ impl<const W: usize> StepState<'_, W> {
         if !ttl.is_finite() {
             return all(1.0);
         }
-        let since = &self.cohorts[cohort].since[node as usize];
+        let since = &self.cohorts[cohort].since[node];
         let is_timed = self.plan.schedule.is_some();
         let steps = f64::from(self.index_of_plan.expiry_steps);
-        let service = self.plan.nodes[node as usize].service as usize;
+        let service = self.plan.service_of(node);
         let overload = self.overload[service];
         // What is answered too late for its most impatient caller renews no entry either.
-        let too_late = self.cohorts[cohort].too_late.get(node as usize);
+        let too_late = self.cohorts[cohort].too_late.get(node);
         array(|lane| {
             let too_late = too_late.map_or(0.0, |too_late| too_late[lane]);
             if shares.failing_with(too_late, lane) < self.plan.failed - SLACK {
@@ -507,7 +506,9 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Returns whether some cache of a call is not full again after it was lost.
     fn is_cold(&self, call: &Call) -> bool {
-        refills(call).any(|slot| self.refilled[slot].iter().any(|seconds| seconds.is_finite()))
+        refills(call)
+            .iter()
+            .any(|slot| self.refilled[slot].iter().any(|seconds| seconds.is_finite()))
     }
 
     /// Returns the share of its usual answers that the cache of a member gives while it is refilled, and
@@ -516,12 +517,13 @@ impl<const W: usize> StepState<'_, W> {
     pub(crate) fn refill(
         &mut self,
         call: &Call,
-        member: u32,
+        member: MemberId,
         cohort: usize,
         made: Option<&Lanes<W>>,
         shares: &Shares<W>,
     ) -> Lanes<W> {
-        let Some(slot) = refills(call).nth((member - call.members.start) as usize) else {
+        let place = call.members.place_of(member);
+        let Some(slot) = refills(call).iter().nth(place) else {
             return all(1.0);
         };
         let made = made.copied().unwrap_or(all(1.0));
@@ -538,13 +540,12 @@ impl<const W: usize> StepState<'_, W> {
 
     #[inline(always)]
     fn buffer_holds(&mut self, call: &Call, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
-        if call.buffer_slot() == NONE {
-            let node = self.plan.members[call.members.start as usize].node;
-            let raw = self.cohorts[cohort].shares[node as usize];
+        let Some(entry) = call.buffer_slot() else {
+            let node = self.plan.members[call.members.start].node;
+            let raw = self.cohorts[cohort].shares[node];
             return self.holds(node, &raw, limit, cohort);
-        }
+        };
         // An `any_of` has no node that says since when it fails, so its shares are kept by call.
-        let entry = call.buffer_slot() as usize;
         let known = &mut self.cohorts[cohort].entries[entry];
         *known = choose(self.active, shares, known);
         self.not_failing_for(shares, &self.cohorts[cohort].entries_since[entry], limit)
@@ -564,7 +565,7 @@ impl<const W: usize> StepState<'_, W> {
     fn fall_back(&self, call: &Call, cohort: usize, shares: &mut Shares<W>) {
         let works = match call.fallback() {
             Fallback::None => return,
-            Fallback::Static | Fallback::Node(_) => self.works[call.dependency as usize],
+            Fallback::Static | Fallback::Node(_) => self.works[call.dependency],
         };
         let Fallback::Node(node) = call.fallback() else {
             for lane in 0..W {
@@ -575,7 +576,7 @@ impl<const W: usize> StepState<'_, W> {
             }
             return;
         };
-        let instead = &self.cohorts[cohort].shares[node as usize];
+        let instead = &self.cohorts[cohort].shares[node];
         for lane in 0..W {
             if !has(works, lane) {
                 continue;
@@ -641,17 +642,17 @@ impl<const W: usize> StepState<'_, W> {
     fn lose_late(
         &mut self,
         call: &Call,
-        node: u32,
+        node: NodeId,
         cohort: usize,
         made: &Lanes<W>,
         shares: &mut Shares<W>,
         timed_out: &mut Lanes<W>,
     ) {
-        let service = self.plan.nodes[node as usize].service;
-        let usual = self.plan.services[service as usize].latency;
+        let service = self.plan.service_of(node);
+        let usual = self.plan.services[service].latency;
         let active = self.active;
         for lane in (0..W).filter(|lane| has(active, *lane)) {
-            let delay = &self.cohorts[cohort].delays[node as usize][lane];
+            let delay = &self.cohorts[cohort].delays[node][lane];
             let in_time = &mut self.waiting.attempt[lane];
             in_time.clear();
             if delay.as_slice().is_empty() {
@@ -727,8 +728,8 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Retries of calls that were too late come one timeout later, when those that follow them may
     /// be in time again.
-    fn echo(&self, call: &Call, node: u32, factor: &mut Lanes<W>) {
-        let service = self.plan.nodes[node as usize].service as usize;
+    fn echo(&self, call: &Call, node: NodeId, factor: &mut Lanes<W>) {
+        let service = self.plan.service_of(node);
         let Some(echo) = self.echoes.get(service) else { return };
         for lane in 0..W {
             let is_late = self.waits[service][lane] >= call.timeout;
@@ -774,8 +775,8 @@ impl<const W: usize> StepState<'_, W> {
             }
         }
         let place = call.members.start;
-        for slot in call.members.clone() {
-            let traffic = &mut self.cohorts[cohort].traffic[slot as usize];
+        for slot in call.members {
+            let traffic = &mut self.cohorts[cohort].traffic[slot];
             for lane in 0..W {
                 traffic[lane] *= if has(self.active, lane) { admitted[lane] } else { 1.0 };
             }
@@ -788,16 +789,16 @@ impl<const W: usize> StepState<'_, W> {
 
     /// Returns how long a call takes in normal times, as far as that is known.
     pub(crate) fn usual_time(&self, call: &Call) -> f64 {
-        let node = self.plan.members[call.members.start as usize].node;
-        let service = self.plan.nodes[node as usize].service;
-        self.plan.services[service as usize].latency.mean()
+        let node = self.plan.members[call.members.start].node;
+        let service = self.plan.service_of(node);
+        self.plan.services[service].latency.mean()
     }
 
     /// Adds the wait for the fallback to what fails, before step 6 changes the shares.
     fn wait_for_fallback(&mut self, call: &Call, cohort: usize, shares: &Shares<W>) {
-        let works = self.works[call.dependency as usize];
+        let works = self.works[call.dependency];
         let instead = match call.fallback() {
-            Fallback::Node(node) => Some(node as usize),
+            Fallback::Node(node) => Some(node),
             Fallback::None | Fallback::Static => None,
         };
         let works = works & self.active;
@@ -813,7 +814,7 @@ impl<const W: usize> StepState<'_, W> {
                 self.waiting.call[lane].answered.add_scaled(&bounds, &failed, 1.0);
                 continue;
             };
-            let service = self.plan.nodes[node].service as usize;
+            let service = self.plan.service_of(node);
             let latency = self.plan.services[service].latency;
             let usual = latency.mean();
             let delay = &self.cohorts[cohort].delays[node][lane];

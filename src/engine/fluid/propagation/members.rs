@@ -1,6 +1,6 @@
 //! Members of an `any_of` of which each call goes to one: to the same for all, or to one at random.
 
-use crate::compile::plan::Call;
+use crate::compile::plan::{Call, NodeId};
 use crate::engine::fluid::propagation::call_pipeline::{
     Attempt, CallObserver, SLACK, retry, scale,
 };
@@ -13,14 +13,14 @@ use crate::engine::tally::Protection;
 impl<const W: usize> StepState<'_, W> {
     /// Returns the lanes in which callers know that a member does not answer: it has failed for long enough,
     /// and by more than its own overload, which fewer calls would mend.
-    fn is_known_to_fail(&self, call: &Call, node: u32, cohort: usize) -> u8 {
+    fn is_known_to_fail(&self, call: &Call, node: NodeId, cohort: usize) -> u8 {
         let of_cohort = &self.cohorts[cohort];
-        let shares = &of_cohort.shares[node as usize];
-        let too_late = of_cohort.too_late.get(node as usize).copied().unwrap_or(all(0.0));
-        let overload = &self.overload[self.plan.nodes[node as usize].service as usize];
+        let shares = &of_cohort.shares[node];
+        let too_late = of_cohort.too_late.get(node).copied().unwrap_or(all(0.0));
+        let overload = &self.overload[self.plan.service_of(node)];
         // In a single moment callers know everything.
         let learns = if self.plan.schedule.is_some() { call.failover() } else { 0.0 };
-        let since = &of_cohort.since[node as usize];
+        let since = &of_cohort.since[node];
         mask::<W>(|lane| {
             let unanswered = shares.failing_with(too_late[lane], lane) - shares.corrupt[lane];
             let kept = 1.0 - overload[lane];
@@ -33,7 +33,8 @@ impl<const W: usize> StepState<'_, W> {
     /// Returns, by lane, the number of the member that all calls go to: the last one, or the next that is not
     /// known to fail.
     fn active_member(&self, call: &Call, cohort: usize) -> [u32; W] {
-        let mut active = self.cohorts[cohort].active_members[call.active_slot() as usize];
+        let Some(slot) = call.active_slot() else { return [0; W] };
+        let mut active = self.cohorts[cohort].active_members[slot];
         let members = self.plan.members_of(call);
         let failing: Vec<u8> =
             members.iter().map(|member| self.is_known_to_fail(call, member.node, cohort)).collect();
@@ -49,11 +50,11 @@ impl<const W: usize> StepState<'_, W> {
     /// Notes which members calls go to from now on: nobody goes back by himself.
     pub(crate) fn note_active_members(&mut self) {
         let index_of_plan = self.index_of_plan;
-        for (call, _) in &index_of_plan.failing_over {
-            let call = &self.plan.calls[*call as usize];
+        for (slot, call) in index_of_plan.failing_over.entries() {
+            let call = &self.plan.calls[*call];
             for cohort in 0..self.cohorts.len() {
                 let active = self.active_member(call, cohort);
-                self.cohorts[cohort].active_members[call.active_slot() as usize] = active;
+                self.cohorts[cohort].active_members[slot] = active;
             }
         }
     }
@@ -69,7 +70,7 @@ impl<const W: usize> StepState<'_, W> {
         let active = self.active_member(call, cohort);
         let mut chosen = Shares::OK;
         let mut is_delayed = false;
-        for (number, member) in call.members.clone().enumerate() {
+        for (number, member) in call.members.iter().enumerate() {
             let is_active = mask::<W>(|lane| active[lane] as usize == number);
             self.waiting.begin();
             let shares = self.member(call, member, cohort, steps);
@@ -80,7 +81,7 @@ impl<const W: usize> StepState<'_, W> {
             }
             if self.plan.has_load {
                 let idle = self.active & !is_active;
-                let known = &mut self.cohorts[cohort].traffic[member as usize];
+                let known = &mut self.cohorts[cohort].traffic[member];
                 *known = choose_lanes(idle, &all(0.0), known);
             }
         }
@@ -116,7 +117,7 @@ impl<const W: usize> StepState<'_, W> {
         let mut made_of = Vec::with_capacity(members.len());
         for (number, member) in members.iter().enumerate() {
             self.waiting.begin();
-            let raw = self.cohorts[cohort].shares[member.node as usize];
+            let raw = self.cohorts[cohort].shares[member.node];
             let attempt = self.attempt(call, member.node, cohort, steps);
             let Attempt { shares: mut part, made: made_here, timed_out: late } = attempt;
             let weight = &weights[number];
@@ -162,11 +163,11 @@ impl<const W: usize> StepState<'_, W> {
         steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load {
             let count = members.len() as f64;
-            for (number, slot) in call.members.clone().enumerate() {
+            for (number, slot) in call.members.iter().enumerate() {
                 let more: Lanes<W> = array(|lane| {
                     factor[lane] * count * weights[number][lane] * made_of[number][lane]
                 });
-                let known = &mut self.cohorts[cohort].traffic[slot as usize];
+                let known = &mut self.cohorts[cohort].traffic[slot];
                 *known = choose_lanes(self.active, &more, known);
             }
         }

@@ -1,6 +1,6 @@
 //! Own failures of a node at a moment: background, targets, restarts.
 
-use crate::compile::plan::{Hit, NONE};
+use crate::compile::plan::{DomainId, Hit, NodeId, ServiceId, TargetId};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::propagation::step_state::choose_lanes;
 use crate::engine::fluid::run::Run;
@@ -10,16 +10,16 @@ use crate::engine::fluid::state::lanes::{
 use crate::engine::fluid::state::sampled_trials::Mode;
 use crate::engine::simd::array;
 use crate::model::change::Routing;
+use crate::model::id::Table;
 
 impl Run<'_> {
     /// Gives every node that may suffer for its own reasons in these trials a place to note it.
     pub(crate) fn register_all_affected(&mut self) {
         self.affected.clear();
         let plan = self.plan;
-        for service in 0..plan.services.len() as u32 {
-            let index = service as usize;
-            let affected = self.sampled.down[index] != 0
-                || !self.index_of_plan.targets_of[index].is_empty()
+        for service in plan.services.ids() {
+            let affected = self.sampled.down[service] != 0
+                || !self.index_of_plan.targets_of[service].is_empty()
                 || self.index_of_plan.in_target_domains.binary_search(&service).is_ok();
             if affected {
                 self.register_affected(service);
@@ -29,18 +29,18 @@ impl Run<'_> {
     }
 
     /// Gives the nodes of a service a place to note what they suffer.
-    pub(crate) fn register_affected(&mut self, service: u32) {
+    pub(crate) fn register_affected(&mut self, service: ServiceId) {
         for node in self.plan.nodes_of(service) {
             self.register_affected_node(node);
         }
     }
 
     /// Gives a node a place to note what it suffers.
-    pub(crate) fn register_affected_node(&mut self, node: u32) {
-        if self.state.cohorts[0].own_index[node as usize] == NONE {
+    pub(crate) fn register_affected_node(&mut self, node: NodeId) {
+        if self.state.cohorts[0].own_index[node].is_none() {
             self.affected.push(node);
             for cohort in &mut self.state.cohorts {
-                cohort.own_index[node as usize] = cohort.own.len() as u32;
+                cohort.own_index[node] = Some(cohort.own.next_id());
                 cohort.own.push(SurvivalProducts::ALL);
                 cohort.own_sends.push(all(1.0));
             }
@@ -52,7 +52,7 @@ impl Run<'_> {
         self.update_target_shares();
         self.update_domains();
         self.update_failovers();
-        for index in 0..self.affected.len() {
+        for index in self.affected.ids() {
             let node = self.affected[index];
             for cohort in 0..self.state.cohorts.len() {
                 let (left, sends) = self.own_left(node, cohort);
@@ -76,7 +76,7 @@ impl Run<'_> {
     /// Updates the least failure that crashed services keep until they restart.
     fn update_floors(&mut self) {
         for cohort in 0..self.state.cohorts.len() {
-            let mut floors: Vec<(u32, SurvivalProducts)> = Vec::new();
+            let mut floors: Vec<(NodeId, SurvivalProducts)> = Vec::new();
             for held in self.pending_restarts.iter().filter(|held| held.crashed) {
                 if self.state.time[held.lane] >= held.at {
                     continue;
@@ -106,7 +106,7 @@ impl Run<'_> {
 
     /// The share with which each broken target fails now, for each cohort.
     fn update_target_shares(&mut self) {
-        for target in 0..self.plan.targets.len() {
+        for target in self.plan.targets.ids() {
             for lane in 0..LANES {
                 let [first, second] = match self.target_severity(target, lane) {
                     None => [0.0; 2],
@@ -126,7 +126,7 @@ impl Run<'_> {
     }
 
     /// Returns the share of requests of each cohort that a target fails where they meet it.
-    fn severities(&self, target: usize, severity: f64, lane: usize) -> [f64; 2] {
+    fn severities(&self, target: TargetId, severity: f64, lane: usize) -> [f64; 2] {
         if self.splits_requests && self.plan.targets[target].of_requests {
             // All requests that fail are in the first cohort, so they are a larger part of it.
             [(severity / self.sampled.bad_requests[lane]).min(1.0), 0.0]
@@ -136,7 +136,7 @@ impl Run<'_> {
     }
 
     /// Returns the share of the calls of each cohort that meet changed instances of a target.
-    fn exposures(&self, target: usize, lane: usize) -> [f64; 2] {
+    fn exposures(&self, target: TargetId, lane: usize) -> [f64; 2] {
         let exposure = self.progress[lane].exposure_of(target, self.plan);
         let exposure = exposure * self.left_of_exposure(lane);
         let has_own_rollout = !self.plan.targets[target].stages.is_empty();
@@ -154,7 +154,7 @@ impl Run<'_> {
     }
 
     /// The share of requests on changed instances that a broken target fails now, if it acts.
-    fn target_severity(&self, target: usize, lane: usize) -> Option<f64> {
+    fn target_severity(&self, target: TargetId, lane: usize) -> Option<f64> {
         let broken = self.sampled.targets.get(target).filter(|target| has(target.broken, lane))?;
         let (time, course) = (self.state.time[lane], &self.progress[lane]);
         if course.without_change {
@@ -183,7 +183,7 @@ impl Run<'_> {
     }
 
     /// How a target fails now: a rollback that made it worse takes it down.
-    pub(crate) fn mode(&self, target: usize, lane: usize) -> Mode {
+    pub(crate) fn mode(&self, target: TargetId, lane: usize) -> Mode {
         if self.progress[lane].worsened && self.progress[lane].ended_at.is_infinite() {
             Mode::Down
         } else {
@@ -200,29 +200,27 @@ impl Run<'_> {
         self.domains_hanging.clear();
         self.domains_hanging.resize(self.plan.domains.len(), 0);
         let mut some_hang = 0;
-        for (target, item) in self.plan.targets.iter().enumerate() {
+        for (target, item) in self.plan.targets.entries() {
             if let Hit::Domain(domain) = item.hit {
                 let shares = &self.target_shares[target][0];
                 let broken = mask::<LANES>(|lane| shares[lane] > 0.0);
                 let hangs = broken & mask::<LANES>(|lane| self.mode(target, lane) == Mode::Slow);
-                self.domains_now[domain as usize] |= broken & !hangs;
-                self.domains_hanging[domain as usize] |= hangs;
+                self.domains_now[domain] |= broken & !hangs;
+                self.domains_hanging[domain] |= hangs;
                 some_hang |= hangs;
             }
         }
         // Outer domains come first in this order, so each takes over one that is complete.
         for domain in &self.plan.domain_order {
-            let within = self.plan.domains[*domain as usize].within;
-            if within != NONE {
-                self.domains_now[*domain as usize] |= self.domains_now[within as usize];
-                self.domains_hanging[*domain as usize] |= self.domains_hanging[within as usize];
+            if let Some(within) = self.plan.domains[*domain].within {
+                self.domains_now[*domain] |= self.domains_now[within];
+                self.domains_hanging[*domain] |= self.domains_hanging[within];
             }
         }
-        for service in &self.index_of_plan.in_target_domains {
-            let index = *service as usize;
-            let (down, up) = self.sampled.health(self.plan, index, &self.domains_now);
-            self.fallen[index] = down & !self.sampled.down[index];
-            self.replicas_up[index] = up;
+        for &service in &self.index_of_plan.in_target_domains {
+            let (down, up) = self.sampled.health(self.plan, service, &self.domains_now);
+            self.fallen[service] = down & !self.sampled.down[service];
+            self.replicas_up[service] = up;
         }
         // What hung before may have to be taken back.
         if some_hang != 0 || self.loses_slowly.iter().any(|lanes| *lanes != 0) {
@@ -233,24 +231,23 @@ impl Run<'_> {
     /// Which share of the calls to services hangs in target domains. Where callers learn after some time
     /// that it does, these replicas are as good as down.
     fn update_hanging(&mut self) {
-        let lost: Vec<u8> = self
+        let lost: Table<DomainId, u8> = self
             .domains_now
             .iter()
             .zip(&self.domains_hanging)
             .map(|(now, hangs)| now | hangs)
             .collect();
-        for service in &self.index_of_plan.in_target_domains {
-            let index = *service as usize;
-            let (down, up) = self.sampled.health(self.plan, index, &self.domains_now);
-            let (out, serving) = self.sampled.health(self.plan, index, &lost);
-            let learns = self.plan.services[index].failover > 0.0;
+        for &service in &self.index_of_plan.in_target_domains {
+            let (down, up) = self.sampled.health(self.plan, service, &self.domains_now);
+            let (out, serving) = self.sampled.health(self.plan, service, &lost);
+            let learns = self.plan.services[service].failover > 0.0;
             if learns {
-                self.fallen[index] = out & !self.sampled.down[index];
+                self.fallen[service] = out & !self.sampled.down[service];
             }
-            self.replicas_up[index] = serving;
-            self.loses_slowly[index] =
+            self.replicas_up[service] = serving;
+            self.loses_slowly[service] =
                 mask::<LANES>(|lane| serving[lane] < up[lane] || has(out & !down, lane));
-            self.hanging[index] = array(|lane| match () {
+            self.hanging[service] = array(|lane| match () {
                 () if learns || has(down, lane) => 0.0,
                 () if has(out, lane) => 1.0,
                 () => up[lane] - serving[lane],
@@ -260,19 +257,18 @@ impl Run<'_> {
 
     /// Returns what own health leaves of a node, and the share of requests for which it makes its calls
     /// all the same: a bug that fails only some requests shows after the calls were made.
-    fn own_left(&self, node: u32, cohort: usize) -> (SurvivalProducts, Lanes) {
-        if self.plan.nodes[node as usize].service == NONE {
+    fn own_left(&self, node: NodeId, cohort: usize) -> (SurvivalProducts, Lanes) {
+        let Some(service) = self.plan.nodes[node].service else {
             let left = self.left_of_orders();
             return (left, left.0[1]);
-        }
-        let service = self.plan.nodes[node as usize].service as usize;
+        };
         let down = self.sampled.down[service] | self.fallen[service];
         let mut left = SurvivalProducts::ALL;
         self.leave_on_purpose(service, &mut left);
         if down != 0 {
             left.apply_down(&ones(down));
         }
-        let held = self.pending_restarts.iter().filter(|held| held.service as usize == service);
+        let held = self.pending_restarts.iter().filter(|held| held.service == service);
         // Those that crashed have a floor instead, so that what they keep does not count twice.
         for held in held.filter(|held| !held.crashed) {
             if self.state.time[held.lane] < held.at {
@@ -293,9 +289,9 @@ impl Run<'_> {
         let mut sends = left.0[1];
         for target in &self.index_of_plan.targets_of[service] {
             if self.hits(*target, node) {
-                let damage = SurvivalProducts::of(&self.target_damage(*target as usize, cohort));
+                let damage = SurvivalProducts::of(&self.target_damage(*target, cohort));
                 for lane in 0..LANES {
-                    if self.is_whole(*target as usize, lane) && !self.plan.failing_targets_call {
+                    if self.is_whole(*target, lane) && !self.plan.failing_targets_call {
                         sends[lane] *= damage.0[1][lane];
                     }
                 }
@@ -306,13 +302,13 @@ impl Run<'_> {
     }
 
     /// Whether changed instances of a target fail all that comes to them.
-    fn is_whole(&self, target: usize, lane: usize) -> bool {
+    fn is_whole(&self, target: TargetId, lane: usize) -> bool {
         let severity = self.sampled.targets[target].severity[lane];
         severity >= 1.0 || self.progress[lane].worsened
     }
 
     /// Returns the damage of one target to the nodes that it hits.
-    fn target_damage(&self, target: usize, cohort: usize) -> Shares {
+    fn target_damage(&self, target: TargetId, cohort: usize) -> Shares {
         let mut damage = Shares::OK;
         for lane in 0..LANES {
             let share = self.target_shares[target][cohort][lane];
@@ -334,7 +330,7 @@ impl Run<'_> {
     }
 
     /// Whether the replicas that a target takes down are more than its service can do without.
-    fn leaves_too_few(&self, target: usize, share: f64, lane: usize) -> bool {
+    fn leaves_too_few(&self, target: TargetId, share: f64, lane: usize) -> bool {
         let item = &self.plan.targets[target];
         let (Hit::Service(service) | Hit::Endpoint { service, .. }) = item.hit else {
             return false;
@@ -343,27 +339,26 @@ impl Run<'_> {
             return false;
         }
         let replicas = f64::from(item.replicas);
-        let up = (self.replicas_left(service as usize)[lane] - share) * replicas;
+        let up = (self.replicas_left(service)[lane] - share) * replicas;
         // Shares of replicas are fractions, so the product is whole only but for rounding.
-        up < f64::from(self.plan.services[service as usize].needs) - 1e-6
+        up < f64::from(self.plan.services[service].needs) - 1e-6
     }
 
     /// The share of a service's replicas that domains and outages leave up.
-    pub(crate) fn replicas_left(&self, service: usize) -> &Lanes {
-        let is_touched =
-            self.index_of_plan.in_target_domains.binary_search(&(service as u32)).is_ok();
+    pub(crate) fn replicas_left(&self, service: ServiceId) -> &Lanes {
+        let is_touched = self.index_of_plan.in_target_domains.binary_search(&service).is_ok();
         if is_touched { &self.replicas_up[service] } else { &self.sampled.capacity[service] }
     }
 
     /// The slow and down shares of a node that come from targets which must restart, in one lane.
-    pub(crate) fn lasting_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
-        let service = self.plan.nodes[node as usize].service as usize;
+    pub(crate) fn lasting_harm(&self, node: NodeId, cohort: usize, lane: usize) -> (f64, f64) {
+        let service = self.plan.service_of(node);
         let (mut not_slow, mut answered) = (1.0, 1.0);
         for target in &self.index_of_plan.targets_of[service] {
             if self.hits(*target, node) && self.must_restart(*target, lane) {
-                let left = 1.0 - self.target_shares[*target as usize][cohort][lane];
+                let left = 1.0 - self.target_shares[*target][cohort][lane];
                 answered *= left;
-                if self.mode(*target as usize, lane) == Mode::Slow {
+                if self.mode(*target, lane) == Mode::Slow {
                     not_slow *= left;
                 }
             }
@@ -372,8 +367,8 @@ impl Run<'_> {
     }
 
     /// Whether a target hits a node of its service.
-    fn hits(&self, target: u32, node: u32) -> bool {
-        match self.plan.targets[target as usize].hit {
+    fn hits(&self, target: TargetId, node: NodeId) -> bool {
+        match self.plan.targets[target].hit {
             Hit::Service(_) => true,
             Hit::Endpoint { node: hit, .. } => hit == node,
             Hit::Domain(_) => false,
@@ -381,8 +376,7 @@ impl Run<'_> {
     }
 
     /// Whether a target's own slow + down share is failed, so that it does not come back at once.
-    pub(crate) fn must_restart(&self, target: u32, lane: usize) -> bool {
-        let target = target as usize;
+    pub(crate) fn must_restart(&self, target: TargetId, lane: usize) -> bool {
         let share = self.over_cohorts(lane, |cohort| self.target_shares[target][cohort][lane]);
         let fails = match self.mode(target, lane) {
             Mode::Down => true,
@@ -394,7 +388,7 @@ impl Run<'_> {
 
     /// Whether some target that fails rather than surges does so now.
     pub(crate) fn shows_failure(&self, lane: usize) -> bool {
-        (0..self.plan.targets.len()).any(|target| {
+        self.plan.targets.ids().iter().any(|target| {
             let fails = self.target_shares[target].iter().any(|shares| shares[lane] > 0.0);
             fails && self.mode(target, lane) != Mode::Surge
         })
@@ -403,18 +397,18 @@ impl Run<'_> {
     fn update_capacities(&mut self) {
         let mut now = std::mem::take(&mut self.capacities);
         now.clear();
-        for (index, service) in self.plan.services.iter().enumerate() {
+        for (id, service) in self.plan.services.entries() {
             if service.utilization <= 0.0 {
                 // Without a stated utilization nothing is ever overloaded.
                 now.push((all(f64::INFINITY), 0));
                 continue;
             }
-            let up = *self.replicas_left(index);
-            let exempt = self.sampled.down[index] | self.fallen[index];
+            let up = *self.replicas_left(id);
+            let exempt = self.sampled.down[id] | self.fallen[id];
             now.push((array(|lane| up[lane] / service.utilization), exempt));
         }
         for held in &self.pending_restarts {
-            let service = held.service as usize;
+            let service = held.service;
             let ramp = self.ramp(held.at, self.plan.services[service].warmup, held.lane);
             let is_drained = held.drained && self.state.time[held.lane] < held.at;
             let ramp = if is_drained { 0.0 } else { ramp };
@@ -426,26 +420,26 @@ impl Run<'_> {
             }
         }
         self.change_capacities(&mut now);
-        for (index, (capacity, exempt)) in now.iter().enumerate() {
-            let utilization = self.plan.services[index].utilization;
+        for (service, (capacity, exempt)) in now.entries() {
+            let utilization = self.plan.services[service].utilization;
             if utilization <= 0.0 {
                 continue;
             }
-            let mut arrives = self.arriving(index);
-            if let Some(failing_over) = self.failing_over(index) {
+            let mut arrives = self.arriving(service);
+            if let Some(failing_over) = self.failing_over(service) {
                 // What fails on its way does not arrive either.
                 arrives = array(|lane| arrives[lane] * (1.0 - failing_over[lane]));
             }
-            if !same(&self.hanging[index], &all(0.0)) {
-                arrives = array(|lane| arrives[lane] * (1.0 - self.hanging[index][lane]));
+            if !same(&self.hanging[service], &all(0.0)) {
+                arrives = array(|lane| arrives[lane] * (1.0 - self.hanging[service][lane]));
             }
-            self.loads.arrives[index] = arrives;
-            self.loads.speed[index] = capacity.map(|capacity| capacity * utilization);
+            self.loads.arrives[service] = arrives;
+            self.loads.speed[service] = capacity.map(|capacity| capacity * utilization);
             // What is turned away does not arrive: that is as good as more capacity.
             let enough = array(|lane| {
                 if arrives[lane] > 0.0 { capacity[lane] / arrives[lane] } else { f64::INFINITY }
             });
-            self.loads.serve(index, &enough, *exempt);
+            self.loads.serve(service, &enough, *exempt);
         }
         self.capacities = now;
     }
@@ -480,8 +474,8 @@ impl Run<'_> {
 
     fn update_surges(&mut self) {
         for cohort in 0..self.state.cohorts.len() {
-            let mut surges: Vec<(u32, Lanes)> = Vec::new();
-            for (target, item) in self.plan.targets.iter().enumerate() {
+            let mut surges: Vec<(NodeId, Lanes)> = Vec::new();
+            for (target, item) in self.plan.targets.entries() {
                 let factor = self.surge(target, cohort);
                 if same(&factor, &all(1.0)) {
                     continue;
@@ -499,13 +493,13 @@ impl Run<'_> {
             let before = std::mem::replace(&mut self.state.cohorts[cohort].surge, surges.clone());
             if before != surges {
                 for (node, _) in before.iter().chain(&surges) {
-                    self.state.sends_anew[cohort].mark(*node as usize);
+                    self.state.sends_anew[cohort].mark(*node);
                 }
             }
         }
     }
 
-    fn surge(&self, target: usize, cohort: usize) -> Lanes {
+    fn surge(&self, target: TargetId, cohort: usize) -> Lanes {
         let more = self.plan.targets[target].surge_factor - 1.0;
         array(|lane| {
             let share = self.target_shares[target][cohort][lane];
@@ -516,7 +510,7 @@ impl Run<'_> {
 }
 
 /// Multiplies an entry of a short list.
-fn multiply(list: &mut Vec<(u32, Lanes)>, node: u32, factor: &Lanes) {
+fn multiply(list: &mut Vec<(NodeId, Lanes)>, node: NodeId, factor: &Lanes) {
     match list.iter_mut().find(|(known, _)| *known == node) {
         Some((_, known)) => {
             for lane in 0..LANES {

@@ -2,9 +2,12 @@
 
 use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK, Waiting};
 use crate::engine::fluid::propagation::delays::{Delay, List, Piece};
-use std::ops::Range;
+use crate::model::id::{IdRange, Table};
 
-use crate::compile::plan::{Call, Fallback, NONE, Plan};
+use crate::compile::plan::{
+    ActiveSlot, BufferSlot, Call, CallId, ConsumerId, DependencyId, Fallback, GroupId, MemberId,
+    NodeId, Plan, RefillId, ServiceId,
+};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::fluid::state::index_set::IndexSet;
 use crate::engine::fluid::state::lanes::{
@@ -12,6 +15,12 @@ use crate::engine::fluid::state::lanes::{
 };
 use crate::engine::fluid::state::plan_index::{OnlyWorsens, PlanIndex, Watched};
 use crate::engine::simd::array;
+use crate::model::id::declare_ids;
+
+declare_ids! { local
+    /// The number of a node whose own health is known: its place in [`Run::affected`](crate::engine::fluid::run::Run::affected).
+    AffectedId;
+}
 
 /// Overload has settled when nothing changes by more than this.
 pub(crate) const SETTLED: f64 = 1e-9;
@@ -25,49 +34,49 @@ const ROUND_BY_ROUND: usize = 4_096;
 /// The users that meet the change, or those that do not: at random routing there is one cohort.
 pub(crate) struct Cohort<const W: usize> {
     /// By node.
-    pub(crate) shares: Vec<Shares<W>>,
+    pub(crate) shares: Table<NodeId, Shares<W>>,
     /// By node: ok in every lane.
-    pub(crate) quiet: Vec<bool>,
+    pub(crate) quiet: Table<NodeId, bool>,
     /// By node: since when it has been failing; infinite where it is not.
-    pub(crate) since: Vec<Lanes<W>>,
+    pub(crate) since: Table<NodeId, Lanes<W>>,
     /// Of every `any_of` with a buffer: what it gives before the buffer, and since when it fails.
-    pub(crate) entries: Vec<Shares<W>>,
-    pub(crate) entries_since: Vec<Lanes<W>>,
+    pub(crate) entries: Table<BufferSlot, Shares<W>>,
+    pub(crate) entries_since: Table<BufferSlot, Lanes<W>>,
     /// By node, for those with trouble of their own: its index in `own`.
-    pub(crate) own_index: Vec<u32>,
+    pub(crate) own_index: Table<NodeId, Option<AffectedId>>,
     /// Survival of each node by its own health, apart from overload.
-    pub(crate) own: Vec<SurvivalProducts<W>>,
+    pub(crate) own: Table<AffectedId, SurvivalProducts<W>>,
     /// The share of requests for which calls are made all the same, apart from overload.
-    pub(crate) own_sends: Vec<Lanes<W>>,
+    pub(crate) own_sends: Table<AffectedId, Lanes<W>>,
     /// For each limit of what is watched: the lanes in which it has passed.
     expired: Vec<u8>,
     /// By member: how its traffic grows by retries, lost caches, moved traffic.
-    pub(crate) traffic: Vec<Lanes<W>>,
+    pub(crate) traffic: Table<MemberId, Lanes<W>>,
     /// By call: the share of it that goes to the fallback.
-    pub(crate) failed_over: Vec<Lanes<W>>,
+    pub(crate) failed_over: Table<CallId, Lanes<W>>,
     /// By node: by how much a surge multiplies its calls, where it does.
-    pub(crate) surge: Vec<(u32, Lanes<W>)>,
+    pub(crate) surge: Vec<(NodeId, Lanes<W>)>,
     /// By node and lane: how much later than usual it answers; empty where nothing can wait.
-    pub(crate) delays: Vec<[Delay; W]>,
+    pub(crate) delays: Table<NodeId, [Delay; W]>,
     /// By node: the share of its answers that come too late for its most impatient caller.
-    pub(crate) too_late: Vec<Lanes<W>>,
+    pub(crate) too_late: Table<NodeId, Lanes<W>>,
     /// By node, for those hit by a target that answers later: the share of requests, and by how much.
     pub(crate) slowed: Vec<Slowed<W>>,
     /// By the first member of each call that is limited: how long a call takes.
-    pub(crate) call_times: Vec<(u32, Lanes<W>)>,
+    pub(crate) call_times: Vec<(MemberId, Lanes<W>)>,
     /// By call that goes to one member at a time, and lane: the number of that member.
-    pub(crate) active_members: Vec<[u32; W]>,
+    pub(crate) active_members: Table<ActiveSlot, [u32; W]>,
     /// By refill: the share of misses that is answered.
-    pub(crate) misses_answered: Vec<Lanes<W>>,
+    pub(crate) misses_answered: Table<RefillId, Lanes<W>>,
     /// By node, for those that crashed and have not restarted: what is left at the most, whatever
     /// their calls do by then.
-    pub(crate) floors: Vec<(u32, SurvivalProducts<W>)>,
+    pub(crate) floors: Vec<(NodeId, SurvivalProducts<W>)>,
 }
 
 /// A node that answers later because of a target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Slowed<const W: usize> {
-    pub(crate) node: u32,
+    pub(crate) node: NodeId,
     pub(crate) share: Lanes<W>,
     /// By how many seconds.
     pub(crate) adds: f64,
@@ -90,34 +99,35 @@ impl<const W: usize> Echo<W> {
 
 impl<const W: usize> Cohort<W> {
     fn new(plan: &Plan, index_of_plan: &PlanIndex) -> Self {
-        let entries = plan.calls.iter().filter(|call| call.buffer_slot() != NONE).count();
+        let entries = plan.calls.iter().filter(|call| call.buffer_slot().is_some()).count();
         let (loaded_members, loaded_calls) =
             if plan.has_load { (plan.members.len(), plan.calls.len()) } else { (0, 0) };
+        let delayed_nodes = if plan.has_delays { plan.nodes.len() } else { 0 };
         Self {
-            shares: vec![Shares::OK; plan.nodes.len()],
-            quiet: vec![true; plan.nodes.len()],
-            since: vec![all(f64::INFINITY); plan.nodes.len()],
-            entries: vec![Shares::OK; entries],
-            entries_since: vec![all(f64::INFINITY); entries],
+            shares: Table::filled(Shares::OK, plan.nodes.len()),
+            quiet: Table::filled(true, plan.nodes.len()),
+            since: Table::filled(all(f64::INFINITY), plan.nodes.len()),
+            entries: Table::filled(Shares::OK, entries),
+            entries_since: Table::filled(all(f64::INFINITY), entries),
             expired: vec![0; index_of_plan.limits.iter().map(|limits| limits.after.len()).sum()],
-            own_index: vec![NONE; plan.nodes.len()],
-            own: Vec::new(),
-            own_sends: Vec::new(),
+            own_index: Table::filled(None, plan.nodes.len()),
+            own: Table::new(),
+            own_sends: Table::new(),
             traffic: normal_traffic(index_of_plan, loaded_members),
-            failed_over: vec![all(0.0); loaded_calls],
+            failed_over: Table::filled(all(0.0), loaded_calls),
             surge: Vec::new(),
-            delays: vec![[Delay::NONE; W]; if plan.has_delays { plan.nodes.len() } else { 0 }],
-            too_late: vec![all(0.0); if plan.has_delays { plan.nodes.len() } else { 0 }],
+            delays: Table::filled([Delay::NONE; W], delayed_nodes),
+            too_late: Table::filled(all(0.0), delayed_nodes),
             slowed: Vec::new(),
             call_times: Vec::new(),
-            active_members: vec![[0; W]; index_of_plan.failing_over.len()],
-            misses_answered: vec![all(1.0); plan.refills.len()],
+            active_members: Table::filled([0; W], index_of_plan.failing_over.len()),
+            misses_answered: Table::filled(all(1.0), plan.refills.len()),
             floors: Vec::new(),
         }
     }
 
     /// Notes how long a limited call takes in these lanes.
-    pub(crate) fn note_call_time(&mut self, place: u32, times: &Lanes<W>, lanes: u8) {
+    pub(crate) fn note_call_time(&mut self, place: MemberId, times: &Lanes<W>, lanes: u8) {
         match self.call_times.iter_mut().find(|(known, _)| *known == place) {
             Some((_, known)) => *known = choose_lanes(lanes, times, known),
             None => self.call_times.push((place, *times)),
@@ -141,13 +151,13 @@ impl<const W: usize> Cohort<W> {
         }
         self.entries.fill(Shares::OK);
         self.expired.fill(0);
-        self.own_index.fill(NONE);
+        self.own_index.fill(None);
         self.own.clear();
         self.own_sends.clear();
         self.traffic.fill(all(1.0));
         if !self.traffic.is_empty() {
             for slot in &index_of_plan.standby {
-                self.traffic[*slot as usize] = all(0.0);
+                self.traffic[*slot] = all(0.0);
             }
         }
         self.active_members.fill([0; W]);
@@ -159,22 +169,22 @@ impl<const W: usize> Cohort<W> {
     /// Since when something watched has been failing; infinite where it is not.
     pub(crate) fn failing_since(&self, watched: Watched) -> &Lanes<W> {
         match watched {
-            Watched::Node(node) => &self.since[node as usize],
-            Watched::Entry(entry) => &self.entries_since[entry as usize],
+            Watched::Node(node) => &self.since[node],
+            Watched::Entry(entry) => &self.entries_since[entry],
         }
     }
 
     /// The same, to be set.
     pub(crate) fn failing_since_mut(&mut self, watched: Watched) -> &mut Lanes<W> {
         match watched {
-            Watched::Node(node) => &mut self.since[node as usize],
-            Watched::Entry(entry) => &mut self.entries_since[entry as usize],
+            Watched::Node(node) => &mut self.since[node],
+            Watched::Entry(entry) => &mut self.entries_since[entry],
         }
     }
 
     /// Returns the survival of a node by its own health, apart from overload.
-    pub(crate) fn own_of(&self, node: usize) -> Option<&SurvivalProducts<W>> {
-        self.own.get(self.own_index[node] as usize)
+    pub(crate) fn own_of(&self, node: NodeId) -> Option<&SurvivalProducts<W>> {
+        self.own.get(self.own_index[node]?)
     }
 }
 
@@ -183,9 +193,9 @@ pub(crate) struct StepState<'a, const W: usize> {
     pub(crate) plan: &'a Plan,
     pub(crate) index_of_plan: &'a PlanIndex,
     /// By dependency: the lanes in which failure reaches the caller.
-    pub(crate) reaches: Vec<u8>,
+    pub(crate) reaches: Table<DependencyId, u8>,
     /// By dependency: the lanes in which the fallback works.
-    pub(crate) works: Vec<u8>,
+    pub(crate) works: Table<DependencyId, u8>,
     /// The lanes in which something may answer wrongly.
     pub(crate) corrupt_lanes: u8,
     /// The lanes that are computed: the others are at rest, or their trials are over.
@@ -194,36 +204,36 @@ pub(crate) struct StepState<'a, const W: usize> {
     /// One at random routing, two (exposed, not exposed) at sticky routing.
     pub(crate) cohorts: Vec<Cohort<W>>,
     /// By service: the share of requests lost to overload.
-    pub(crate) overload: Vec<Lanes<W>>,
+    pub(crate) overload: Table<ServiceId, Lanes<W>>,
     /// By service: seconds that a request waits in its queue, and by how much that grows in a second.
-    pub(crate) waits: Vec<Lanes<W>>,
-    pub(crate) wait_rates: Vec<Lanes<W>>,
+    pub(crate) waits: Table<ServiceId, Lanes<W>>,
+    pub(crate) wait_rates: Table<ServiceId, Lanes<W>>,
     /// By service: what the last jump of that wait left behind.
-    pub(crate) echoes: Vec<Echo<W>>,
+    pub(crate) echoes: Table<ServiceId, Echo<W>>,
     /// By bulkhead: the share of calls that it lets through.
     pub(crate) admitted: Vec<Lanes<W>>,
     /// By consumer: the messages that wait for it, in seconds of normal traffic.
-    pub(crate) messages: Vec<Lanes<W>>,
+    pub(crate) messages: Table<ConsumerId, Lanes<W>>,
     /// By consumer: the share of messages that is lost, or blocked, where the buffer is full.
-    pub(crate) spilled: Vec<Lanes<W>>,
+    pub(crate) spilled: Table<ConsumerId, Lanes<W>>,
     /// By refill: for how many seconds the cache has been refilled; infinite where it is full.
-    pub(crate) refilled: Vec<Lanes<W>>,
+    pub(crate) refilled: Table<RefillId, Lanes<W>>,
     /// By flow, for those whose customers think before they try again: how many orders are placed, those
     /// of customers who come back included; 1 is normal.
-    pub(crate) returning: Vec<(u32, Lanes<W>)>,
+    pub(crate) returning: Vec<(NodeId, Lanes<W>)>,
     /// Room for how a call makes its caller wait.
     pub(crate) waiting: Box<Waiting<W>>,
     /// By node: whether something that its state follows from changed: its own trouble, a guard
     /// that waits, or what it refers to. For each cohort.
-    dirty: Vec<IndexSet>,
+    dirty: Vec<IndexSet<NodeId>>,
     /// By node: whether it was computed anew since this was last cleared.
-    pub(crate) computed: Vec<bool>,
+    pub(crate) computed: Table<NodeId, bool>,
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
-    pub(crate) sends_anew: Vec<IndexSet>,
+    pub(crate) sends_anew: Vec<IndexSet<NodeId>>,
     /// By dependency and node, for those that calls are led around: the share of them.
-    pub(crate) led_around: Vec<((u32, u32), Lanes<W>)>,
+    pub(crate) led_around: Vec<((DependencyId, NodeId), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
-    pub(crate) switched_off: Vec<(u32, Lanes<W>)>,
+    pub(crate) switched_off: Vec<(DependencyId, Lanes<W>)>,
     /// Room for the delay of the node that is computed: one after the other, beside each other, for how
     /// long requests are in progress, and what it comes to.
     adding: [List; W],
@@ -233,9 +243,9 @@ pub(crate) struct StepState<'a, const W: usize> {
     /// Room for the members of an `any_of`.
     pub(crate) members: Vec<Shares<W>>,
     /// By service: the lanes in which it is in a cycle that did not come to rest.
-    pub(crate) unsettled: Vec<u8>,
+    pub(crate) unsettled: Table<ServiceId, u8>,
     /// By node: whether it is computed in the next round of a cycle.
-    awaited: Vec<bool>,
+    awaited: Table<NodeId, bool>,
 }
 
 impl<'a, const W: usize> StepState<'a, W> {
@@ -243,24 +253,24 @@ impl<'a, const W: usize> StepState<'a, W> {
         Self {
             plan,
             index_of_plan,
-            reaches: vec![u8::MAX; plan.dependencies.len()],
-            works: vec![u8::MAX; plan.dependencies.len()],
+            reaches: Table::filled(u8::MAX, plan.dependencies.len()),
+            works: Table::filled(u8::MAX, plan.dependencies.len()),
             corrupt_lanes: every::<W>(),
             active: every::<W>(),
             time: all(0.0),
             cohorts: (0..cohorts).map(|_| Cohort::new(plan, index_of_plan)).collect(),
-            overload: vec![all(0.0); plan.services.len()],
-            waits: vec![all(0.0); waiting_services(plan)],
-            wait_rates: vec![all(0.0); waiting_services(plan)],
-            echoes: vec![Echo::NONE; waiting_services(plan)],
+            overload: Table::filled(all(0.0), plan.services.len()),
+            waits: Table::filled(all(0.0), waiting_services(plan)),
+            wait_rates: Table::filled(all(0.0), waiting_services(plan)),
+            echoes: Table::filled(Echo::NONE, waiting_services(plan)),
             admitted: vec![all(1.0); plan.bulkheads.len()],
-            messages: vec![all(0.0); plan.consumers.len()],
-            spilled: vec![all(0.0); plan.consumers.len()],
-            refilled: vec![all(f64::INFINITY); plan.refills.len()],
+            messages: Table::filled(all(0.0), plan.consumers.len()),
+            spilled: Table::filled(all(0.0), plan.consumers.len()),
+            refilled: Table::filled(all(f64::INFINITY), plan.refills.len()),
             returning: returning(plan),
             waiting: Box::new(Waiting::new()),
             dirty: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
-            computed: vec![false; plan.nodes.len()],
+            computed: Table::filled(false, plan.nodes.len()),
             sends_anew: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             led_around: Vec::new(),
             switched_off: Vec::new(),
@@ -269,8 +279,8 @@ impl<'a, const W: usize> StepState<'a, W> {
             held: all(0.0),
             next_delay: [Delay::NONE; W],
             members: Vec::new(),
-            unsettled: vec![0; plan.services.len()],
-            awaited: vec![false; plan.nodes.len()],
+            unsettled: Table::filled(0, plan.services.len()),
+            awaited: Table::filled(false, plan.nodes.len()),
         }
     }
 
@@ -301,15 +311,15 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// Notes that the own health of a node, or a guard of its that waits, may have changed.
-    pub(crate) fn touch(&mut self, node: u32) {
+    pub(crate) fn touch(&mut self, node: NodeId) {
         for cohort in 0..self.cohorts.len() {
-            self.dirty[cohort].mark(node as usize);
-            self.sends_anew[cohort].mark(node as usize);
+            self.dirty[cohort].mark(node);
+            self.sends_anew[cohort].mark(node);
         }
     }
 
     /// The same for all nodes of a service.
-    pub(crate) fn touch_service(&mut self, service: u32) {
+    pub(crate) fn touch_service(&mut self, service: ServiceId) {
         let plan = self.plan;
         for node in plan.nodes_of(service) {
             self.touch(node);
@@ -317,10 +327,10 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// The same for all that call a service.
-    pub(crate) fn touch_service_callers(&mut self, service: u32) {
+    pub(crate) fn touch_service_callers(&mut self, service: ServiceId) {
         let (plan, index_of_plan) = (self.plan, self.index_of_plan);
         for node in plan.nodes_of(service) {
-            for caller in index_of_plan.callers_of(node as usize) {
+            for caller in index_of_plan.callers_of(node) {
                 self.touch(*caller);
             }
         }
@@ -329,12 +339,12 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// When the retries that a jump of a wait left behind end next in a lane.
     pub(crate) fn next_echo(&self, lane: usize) -> f64 {
         let mut next = f64::INFINITY;
-        for (service, echo) in self.echoes.iter().enumerate() {
+        for (service, echo) in self.echoes.entries() {
             if echo.wait[lane] <= 0.0 {
                 continue;
             }
-            for node in self.plan.nodes_of(service as u32) {
-                for timeout in self.index_of_plan.timeouts_at(node as usize) {
+            for node in self.plan.nodes_of(service) {
+                for timeout in self.index_of_plan.timeouts_at(node) {
                     let end = echo.since[lane] + timeout;
                     if *timeout <= echo.wait[lane] && end > self.time[lane] {
                         next = next.min(end);
@@ -347,13 +357,13 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// Has the callers computed anew whose retries end at the present time.
     pub(crate) fn touch_echoes(&mut self) {
-        for service in 0..self.echoes.len() {
+        for service in self.echoes.ids() {
             if self.echoes[service].wait.iter().all(|wait| *wait <= 0.0) {
                 continue;
             }
-            self.touch_service_callers(service as u32);
-            let timeouts = self.plan.nodes_of(service as u32);
-            let timeouts = timeouts.flat_map(|node| self.index_of_plan.timeouts_at(node as usize));
+            self.touch_service_callers(service);
+            let timeouts = self.plan.nodes_of(service);
+            let timeouts = timeouts.flat_map(|node| self.index_of_plan.timeouts_at(node));
             let longest = timeouts.copied().fold(0.0, f64::max);
             for lane in 0..W {
                 if self.time[lane] >= self.echoes[service].since[lane] + longest {
@@ -385,8 +395,8 @@ impl<'a, const W: usize> StepState<'a, W> {
                     let before = std::mem::replace(&mut item.expired[next], expired);
                     if before != expired || !is_timed {
                         for node in &limits.by {
-                            self.dirty[cohort].mark(*node as usize);
-                            self.sends_anew[cohort].mark(*node as usize);
+                            self.dirty[cohort].mark(*node);
+                            self.sends_anew[cohort].mark(*node);
                         }
                     }
                     next += 1;
@@ -399,14 +409,14 @@ impl<'a, const W: usize> StepState<'a, W> {
     pub(crate) fn sweep(&mut self) {
         let plan = self.plan;
         for cohort in 0..self.cohorts.len() {
-            let mut next = 0;
+            let mut next = NodeId::new(0);
             // Whatever refers to a node comes later, or is in the same cycle.
             while let Some(node) = self.dirty[cohort].take_first_from(next) {
-                let index = self.index_of_plan.group_of[node] as usize;
+                let index = plan.nodes[node].group;
                 let group = &plan.groups[index];
-                next = group.nodes.end as usize;
+                next = group.nodes.end;
                 if group.cyclic {
-                    self.cycle(group.nodes.clone(), cohort, self.in_any_order(index));
+                    self.cycle(group.nodes, cohort, self.in_any_order(index));
                     continue;
                 }
                 let shares = self.next_shares(node, cohort, None);
@@ -421,7 +431,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// The lanes in which a cycle may be computed in any order.
-    fn in_any_order(&self, group: usize) -> u8 {
+    fn in_any_order(&self, group: GroupId) -> u8 {
         match self.index_of_plan.only_worsens[group] {
             _ if self.plan.groups[group].nodes.len() > ROUND_BY_ROUND => every::<W>(),
             OnlyWorsens::Always => every::<W>(),
@@ -431,7 +441,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// Takes over how much later a node answers, as it was just computed; says whether that changed.
-    fn take_delay(&mut self, node: usize, cohort: usize) -> bool {
+    fn take_delay(&mut self, node: NodeId, cohort: usize) -> bool {
         if !self.plan.has_delays {
             return false;
         }
@@ -444,7 +454,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// Notes whether nothing at all is unusual about a node.
-    fn note_if_quiet(&mut self, node: usize, cohort: usize) {
+    fn note_if_quiet(&mut self, node: NodeId, cohort: usize) {
         let cohort = &mut self.cohorts[cohort];
         let is_on_time =
             cohort.delays.get(node).is_none_or(|delays| delays.iter().all(Delay::is_none));
@@ -452,14 +462,14 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// Whatever refers to a node that changed must be computed anew.
-    fn touch_callers(&mut self, node: usize, cohort: usize) {
+    fn touch_callers(&mut self, node: NodeId, cohort: usize) {
         for caller in self.index_of_plan.callers_of(node) {
-            self.dirty[cohort].mark(*caller as usize);
+            self.dirty[cohort].mark(*caller);
         }
     }
 
     /// The state of a node, given those of what it calls; in a cycle, as far as its pace lets it.
-    fn next_shares(&mut self, node: usize, cohort: usize, pace: Option<&Pace>) -> Shares<W> {
+    fn next_shares(&mut self, node: NodeId, cohort: usize, pace: Option<&Pace>) -> Shares<W> {
         for_lanes::<W, _>(
             #[inline(always)]
             || {
@@ -476,7 +486,7 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// Returns the survival at a node, given the states of what it calls.
     #[inline(always)]
-    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> SurvivalProducts<W> {
+    fn node(&mut self, node: NodeId, cohort: usize, in_cycle: bool) -> SurvivalProducts<W> {
         let plan = self.plan;
         self.computed[node] = true;
         self.sends_anew[cohort].mark(node);
@@ -485,16 +495,15 @@ impl<'a, const W: usize> StepState<'a, W> {
         if plan.has_delays {
             self.begin_delay(node, cohort);
         }
-        let calls = plan.nodes[node].calls.clone();
-        for index in calls {
-            let call = &plan.calls[index as usize];
+        for index in plan.nodes[node].calls {
+            let call = &plan.calls[index];
             if self.is_quiet(call, cohort) {
                 self.note_quiet(index, cohort);
                 continue;
             }
             let called = self.call(call, node, cohort, &mut NoObserver);
             if plan.has_load {
-                let known = &mut self.cohorts[cohort].failed_over[index as usize];
+                let known = &mut self.cohorts[cohort].failed_over[index];
                 *known = choose_lanes(self.active, &called.failed_over, known);
             }
             if called.is_delayed && !call.intra_cycle {
@@ -511,7 +520,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             left.min_with(&inside);
         }
         let floors = &self.cohorts[cohort].floors;
-        if let Some((_, floor)) = floors.iter().find(|(held, _)| *held as usize == node) {
+        if let Some((_, floor)) = floors.iter().find(|(held, _)| *held == node) {
             left.min_with(floor);
         }
         if plan.has_delays {
@@ -522,14 +531,10 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// Starts to add up how much later a node answers: by its own, before it calls anything.
     #[inline(never)]
-    fn begin_delay(&mut self, node: usize, cohort: usize) {
+    fn begin_delay(&mut self, node: NodeId, cohort: usize) {
         self.beside.iter_mut().chain(&mut self.adding).for_each(List::clear);
         self.held = all(0.0);
-        let service = self.plan.nodes[node].service;
-        if service == NONE {
-            return;
-        }
-        let service = service as usize;
+        let Some(service) = self.plan.nodes[node].service else { return };
         let crowding = self.plan.services[service].crowding;
         let active = self.active;
         let bounds = &self.index_of_plan.bounds[node];
@@ -548,7 +553,7 @@ impl<'a, const W: usize> StepState<'a, W> {
                 list.join(bounds, &crowded, false);
             }
             for slowed in &self.cohorts[cohort].slowed {
-                if slowed.node as usize == node && slowed.share[lane] > 0.0 {
+                if slowed.node == node && slowed.share[lane] > 0.0 {
                     let (share, length, factor) = (slowed.share[lane], slowed.adds, slowed.factor);
                     let piece = Piece { share, length, factor, rate: 0.0 };
                     let mut later = List::NONE;
@@ -563,7 +568,7 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// Adds what a call makes its caller wait. Pieces are shares of the requests that go on.
     #[inline(never)]
-    fn add_delay(&mut self, call: &Call, node: usize, shares: &Shares<W>) {
+    fn add_delay(&mut self, call: &Call, node: NodeId, shares: &Shares<W>) {
         let active = self.active;
         let bounds = &self.index_of_plan.bounds[node];
         for lane in (0..W).filter(|lane| has(active, *lane)) {
@@ -589,7 +594,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// Returns the delay of a node. Customers give up on orders that take longer than their
     /// patience.
     #[inline(never)]
-    fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
+    fn end_delay(&mut self, node: NodeId, cohort: usize, left: &mut SurvivalProducts<W>) {
         let active = self.active;
         let bounds = &self.index_of_plan.bounds[node];
         for lane in 0..W {
@@ -600,28 +605,28 @@ impl<'a, const W: usize> StepState<'a, W> {
                 self.next_delay[lane].take_over(&self.cohorts[cohort].delays[node][lane]);
             }
         }
-        if self.plan.nodes[node].service == NONE {
-            let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node);
+        let Some(service) = self.plan.nodes[node].service else {
+            let flow = self.plan.flows.iter().find(|flow| flow.node == node);
             if let Some(flow) = flow {
                 let lost: Lanes<W> =
                     array(|lane| self.next_delay[lane].is_beyond(flow.latency, flow.patience));
                 left.apply_slow(&lost);
             }
             return;
-        }
+        };
         let shortest = self.index_of_plan.timeouts_at(node).first().copied();
-        let usual = self.plan.services[self.plan.nodes[node].service as usize].latency;
+        let usual = self.plan.services[service].latency;
         self.cohorts[cohort].too_late[node] =
             array(|lane| self.next_delay[lane].is_beyond(usual, shortest.unwrap_or(f64::INFINITY)));
     }
 
     /// A call at which nothing happens carries its normal traffic.
     #[inline(always)]
-    fn note_quiet(&mut self, index: u32, cohort: usize) {
-        let call = &self.plan.calls[index as usize];
+    fn note_quiet(&mut self, index: CallId, cohort: usize) {
+        let call = &self.plan.calls[index];
         // A quiet call is not evaluated, so what its buffer remembers is cleared here.
-        if call.buffer_slot() != NONE {
-            self.cohorts[cohort].entries[call.buffer_slot() as usize] = Shares::OK;
+        if let Some(slot) = call.buffer_slot() {
+            self.cohorts[cohort].entries[slot] = Shares::OK;
         }
         if self.plan.has_load {
             let usual = self
@@ -634,10 +639,10 @@ impl<'a, const W: usize> StepState<'a, W> {
             if let Some(usual) = usual {
                 cohort.note_call_time(call.members.start, &all(usual), every::<W>());
             }
-            cohort.failed_over[index as usize] = all(0.0);
-            let active = cohort.active_members.get(call.active_slot() as usize);
-            for (number, member) in (0_u32..).zip(call.members.clone()) {
-                cohort.traffic[member as usize] = match active {
+            cohort.failed_over[index] = all(0.0);
+            let active = call.active_slot().map(|slot| cohort.active_members[slot]);
+            for (number, member) in (0_u32..).zip(call.members) {
+                cohort.traffic[member] = match active {
                     None => all(1.0),
                     Some(active) => active.map(|active| f64::from(u8::from(active == number))),
                 };
@@ -649,14 +654,13 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     #[inline(always)]
-    fn own_health(&self, node: usize, cohort: usize) -> SurvivalProducts<W> {
+    fn own_health(&self, node: NodeId, cohort: usize) -> SurvivalProducts<W> {
         let mut left = self.cohorts[cohort].own_of(node).copied().unwrap_or(SurvivalProducts::ALL);
-        let service = self.plan.nodes[node].service;
-        if self.plan.has_load && service != NONE {
-            let lost = &self.overload[service as usize];
+        if let Some(service) = self.plan.nodes[node].service.filter(|_| self.plan.has_load) {
+            let lost = &self.overload[service];
             if !same(lost, &all(0.0)) {
                 // Threads that share processors leave the rest waiting; queues refuse it.
-                if self.plan.services[service as usize].crowding > 1.0 {
+                if self.plan.services[service].crowding > 1.0 {
                     left.apply_slow(lost);
                 } else {
                     left.apply_down(lost);
@@ -668,47 +672,45 @@ impl<'a, const W: usize> StepState<'a, W> {
 
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
     /// a trial's figures do not depend on its neighbours. In some lanes any order leads there.
-    fn cycle(&mut self, nodes: Range<u32>, cohort: usize, in_any_order: u8) {
+    fn cycle(&mut self, nodes: IdRange<NodeId>, cohort: usize, in_any_order: u8) {
         // A cycle always starts again from all-ok, so only the end shows what has changed.
         let before: Vec<Shares<W>> =
-            nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
+            nodes.iter().map(|node| self.cohorts[cohort].shares[node]).collect();
         let active = self.active;
-        for node in nodes.clone() {
-            let shares = &mut self.cohorts[cohort].shares[node as usize];
+        for node in nodes {
+            let shares = &mut self.cohorts[cohort].shares[node];
             *shares = choose(active, &Shares::OK, shares);
-            self.note_if_quiet(node as usize, cohort);
+            self.note_if_quiet(node, cohort);
         }
-        let on_time_before = self.plan.has_delays.then(|| {
-            self.cohorts[cohort].delays[nodes.start as usize..nodes.end as usize].to_vec()
-        });
+        let on_time_before =
+            self.plan.has_delays.then(|| self.cohorts[cohort].delays[nodes].to_vec());
         let mut moving = 0;
         if in_any_order & active != 0 {
-            moving |= self.sweep_cycle(nodes.clone(), cohort, in_any_order & active);
+            moving |= self.sweep_cycle(nodes, cohort, in_any_order & active);
         }
         if active & !in_any_order != 0 {
             let lanes = active & !in_any_order;
-            moving |= self.rounds_of_cycle(nodes.clone(), cohort, lanes);
+            moving |= self.rounds_of_cycle(nodes, cohort, lanes);
         }
-        for (place, (node, before)) in nodes.zip(before).enumerate() {
+        for (place, (node, before)) in nodes.iter().zip(before).enumerate() {
             let comes_anew = on_time_before
                 .as_ref()
-                .is_some_and(|before| before[place] != self.cohorts[cohort].delays[node as usize]);
-            if comes_anew || self.cohorts[cohort].shares[node as usize] != before {
-                self.touch_callers(node as usize, cohort);
+                .is_some_and(|before| before[place] != self.cohorts[cohort].delays[node]);
+            if comes_anew || self.cohorts[cohort].shares[node] != before {
+                self.touch_callers(node, cohort);
             }
-            self.dirty[cohort].clear(node as usize);
-            let service = self.plan.nodes[node as usize].service;
-            if moving != 0 && service != NONE {
-                self.unsettled[service as usize] |= moving;
+            self.dirty[cohort].clear(node);
+            if let Some(service) = self.plan.nodes[node].service.filter(|_| moving != 0) {
+                self.unsettled[service] |= moving;
             }
         }
     }
 
     /// Round by round: each from the states of the round before, and only where one of those
     /// changed. Gives the lanes that do not come to rest.
-    fn rounds_of_cycle(&mut self, nodes: Range<u32>, cohort: usize, lanes: u8) -> u8 {
+    fn rounds_of_cycle(&mut self, nodes: IdRange<NodeId>, cohort: usize, lanes: u8) -> u8 {
         let mut pace = Pace::new(lanes, nodes.len());
-        let mut turn: Vec<u32> = nodes.clone().collect();
+        let mut turn: Vec<NodeId> = nodes.iter().collect();
         let mut new: Vec<Shares<W>> = Vec::with_capacity(turn.len());
         let mut came_anew: Vec<bool> = Vec::with_capacity(turn.len());
         loop {
@@ -716,25 +718,25 @@ impl<'a, const W: usize> StepState<'a, W> {
             let mut moved = 0;
             came_anew.clear();
             for node in &turn {
-                new.push(self.next_shares(*node as usize, cohort, Some(&pace)));
-                came_anew.push(self.take_delay(*node as usize, cohort));
+                new.push(self.next_shares(*node, cohort, Some(&pace)));
+                came_anew.push(self.take_delay(*node, cohort));
             }
             let mut next = Vec::new();
             for ((node, new), comes_anew) in turn.iter().zip(&new).zip(&came_anew) {
-                let old = std::mem::replace(&mut self.cohorts[cohort].shares[*node as usize], *new);
+                let old = std::mem::replace(&mut self.cohorts[cohort].shares[*node], *new);
                 if *comes_anew || old != *new {
                     moved |= mask::<W>(|lane| *comes_anew || difference(new, &old, lane) > REST);
-                    self.note_if_quiet(*node as usize, cohort);
-                    for caller in self.index_of_plan.callers_of(*node as usize) {
-                        let awaited = &mut self.awaited[*caller as usize];
-                        if nodes.contains(caller) && !std::mem::replace(awaited, true) {
+                    self.note_if_quiet(*node, cohort);
+                    for caller in self.index_of_plan.callers_of(*node) {
+                        let awaited = &mut self.awaited[*caller];
+                        if nodes.contains(*caller) && !std::mem::replace(awaited, true) {
                             next.push(*caller);
                         }
                     }
                 }
             }
             for node in &next {
-                self.awaited[*node as usize] = false;
+                self.awaited[*node] = false;
             }
             if pace.is_over(moved) {
                 return pace.unsettled;
@@ -749,15 +751,14 @@ impl<'a, const W: usize> StepState<'a, W> {
     ///
     /// A sweep carries a failure as far as the order allows. Where things only get worse it ends
     /// where the rounds end, at the least fixed point.
-    fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize, lanes: u8) -> u8 {
+    fn sweep_cycle(&mut self, nodes: IdRange<NodeId>, cohort: usize, lanes: u8) -> u8 {
         let mut pace = Pace::new(lanes, nodes.len());
-        for node in nodes.clone() {
-            self.awaited[node as usize] = true;
+        for node in nodes {
+            self.awaited[node] = true;
         }
         loop {
             let mut moved = 0;
-            for node in nodes.clone() {
-                let node = node as usize;
+            for node in nodes {
                 if !std::mem::take(&mut self.awaited[node]) {
                     continue;
                 }
@@ -769,13 +770,13 @@ impl<'a, const W: usize> StepState<'a, W> {
                     self.note_if_quiet(node, cohort);
                     moved |= mask::<W>(|lane| comes_anew || difference(&new, &old, lane) > REST);
                     for caller in self.index_of_plan.callers_of(node) {
-                        self.awaited[*caller as usize] |= nodes.contains(caller);
+                        self.awaited[*caller] |= nodes.contains(*caller);
                     }
                 }
             }
             if pace.is_over(moved) {
                 for node in nodes {
-                    self.awaited[node as usize] = false;
+                    self.awaited[node] = false;
                 }
                 return pace.unsettled;
             }
@@ -795,7 +796,7 @@ impl<'a, const W: usize> StepState<'a, W> {
                     };
                 }
             };
-            for (node, item) in self.plan.nodes.iter().enumerate() {
+            for (node, item) in self.plan.nodes.entries() {
                 if item.tracks_failing_since {
                     let too_late = cohort.too_late.get(node).copied().unwrap_or(all(0.0));
                     note(&mut cohort.since[node], &cohort.shares[node], &too_late);
@@ -808,9 +809,9 @@ impl<'a, const W: usize> StepState<'a, W> {
     }
 
     /// Whether the fallback of a call is one that can get load.
-    pub(crate) fn fallback_node(&self, call: usize) -> Option<usize> {
+    pub(crate) fn fallback_node(&self, call: CallId) -> Option<NodeId> {
         match self.plan.calls[call].fallback() {
-            Fallback::Node(node) => Some(node as usize),
+            Fallback::Node(node) => Some(node),
             Fallback::None | Fallback::Static => None,
         }
     }
@@ -822,26 +823,26 @@ fn waiting_services(plan: &Plan) -> usize {
 }
 
 /// Returns the traffic of all members in normal times: those that stand by have none.
-fn normal_traffic<const W: usize>(index_of_plan: &PlanIndex, members: usize) -> Vec<Lanes<W>> {
-    let mut traffic = vec![all(1.0); members];
+fn normal_traffic<const W: usize>(
+    index_of_plan: &PlanIndex,
+    members: usize,
+) -> Table<MemberId, Lanes<W>> {
+    let mut traffic = Table::filled(all(1.0), members);
     if members > 0 {
         for slot in &index_of_plan.standby {
-            traffic[*slot as usize] = all(0.0);
+            traffic[*slot] = all(0.0);
         }
     }
     traffic
 }
 
 /// The refills of the caches of a call.
-pub(crate) fn refills(call: &Call) -> Range<usize> {
-    match call.cache().map(|cache| cache.refill) {
-        None | Some(NONE) => 0..0,
-        Some(first) => first as usize..first as usize + call.members.len(),
-    }
+pub(crate) fn refills(call: &Call) -> IdRange<RefillId> {
+    call.cache().map_or(IdRange::EMPTY, |cache| cache.refills)
 }
 
 /// The flows whose customers think before they try again, of whom nobody has come back yet.
-fn returning<const W: usize>(plan: &Plan) -> Vec<(u32, Lanes<W>)> {
+fn returning<const W: usize>(plan: &Plan) -> Vec<(NodeId, Lanes<W>)> {
     let thinking = plan.flows.iter().filter(|flow| flow.thinks());
     thinking.map(|flow| (flow.node, all(1.0))).collect()
 }

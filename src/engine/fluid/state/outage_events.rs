@@ -56,11 +56,13 @@ impl OutageEvents {
     }
 
     /// When the next outage begins or ends in a lane.
+    #[inline]
     pub(crate) fn next_time(&self, lane: usize) -> f64 {
         self.events[lane].get(self.next[lane]).map_or(f64::INFINITY, |event| event.at)
     }
 
     /// Takes the next event of a lane, if it is due.
+    #[inline]
     pub(crate) fn take_due(&mut self, lane: usize, time: f64) -> Option<(OutageOf, bool)> {
         let event = self.events[lane].get(self.next[lane]).filter(|event| event.at <= time)?;
         self.next[lane] += 1;
@@ -72,8 +74,8 @@ impl OutageEvents {
 /// back.
 fn is_down_throughout(plan: &Plan, process: &OutageProcess) -> bool {
     match process.of {
-        OutageOf::Domain(domain) => plan.domains[domain as usize].during,
-        OutageOf::Service(service) => plan.services[service as usize].during,
+        OutageOf::Domain(domain) => plan.domains[domain].during,
+        OutageOf::Service(service) => plan.services[service].during,
         OutageOf::Replica { .. } => false,
     }
 }

@@ -1,15 +1,19 @@
 //! Index of a plan for runs, computed once.
 
+use crate::model::id::Table;
 use std::collections::BTreeSet;
 
-use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan, Service};
+use crate::compile::plan::{
+    ActiveSlot, BufferSlot, Call, CallId, DomainId, Fallback, Group, GroupId, Hit, MemberId,
+    NodeId, Plan, Service, ServiceId, TargetId,
+};
 use crate::engine::fluid::propagation::delays::Bounds;
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watched {
-    Node(u32),
-    Entry(u32),
+    Node(NodeId),
+    Entry(BufferSlot),
 }
 
 /// Something that is watched by guards that wait.
@@ -18,7 +22,7 @@ pub(crate) struct Limits {
     /// After how long of failing something happens, each once, in order.
     pub(crate) after: Vec<f64>,
     /// The nodes whose calls have those guards.
-    pub(crate) by: Vec<u32>,
+    pub(crate) by: Vec<NodeId>,
 }
 
 /// In which trials things in a cycle only get worse as others do.
@@ -37,37 +41,35 @@ pub(crate) struct PlanIndex {
     /// Limits of guards: what they watch, and after how long of failing something happens.
     pub(crate) limits: Vec<Limits>,
     /// Services whose health a target domain can change.
-    pub(crate) in_target_domains: Vec<u32>,
+    pub(crate) in_target_domains: Vec<ServiceId>,
     /// By service: the targets that hit it or one of its endpoints.
-    pub(crate) targets_of: Vec<Vec<u32>>,
+    pub(crate) targets_of: Table<ServiceId, Vec<TargetId>>,
     /// Nodes that some restart waits for in vain if they are failed without the change.
-    pub(crate) start_nodes: Vec<u32>,
+    pub(crate) start_nodes: Vec<NodeId>,
     /// By group: in which trials it is a cycle in which things only get worse as others do, so that
     /// any order of computing it ends at the same least fixed point.
-    pub(crate) only_worsens: Vec<OnlyWorsens>,
+    pub(crate) only_worsens: Table<GroupId, OnlyWorsens>,
     /// Whether some cycle is such a one in trials in which nothing answers wrongly, and in no others:
     /// then trials of either sort are computed side by side.
     pub(crate) corrupting_last: bool,
-    /// By node: the number of its group.
-    pub(crate) group_of: Vec<u32>,
-    /// Calls that go to one member at a time, and the nodes that make them.
-    pub(crate) failing_over: Vec<(u32, u32)>,
+    /// Calls that go to one member at a time, in the order of their slots.
+    pub(crate) failing_over: Table<ActiveSlot, CallId>,
     /// Members of these calls, but for the first of each: in normal times nobody calls them.
-    pub(crate) standby: Vec<u32>,
+    pub(crate) standby: Vec<MemberId>,
     /// Services that may crash.
-    pub(crate) crashing: Vec<u32>,
+    pub(crate) crashing: Vec<ServiceId>,
     /// Services at which work may wait, in a queue or for threads.
-    pub(crate) queued: Vec<usize>,
+    pub(crate) queued: Vec<ServiceId>,
     /// By domain: the services that it, or one within it, holds; empty where outages do not come and go.
-    pub(crate) services_in: Vec<Vec<u32>>,
+    pub(crate) services_in: Table<DomainId, Vec<ServiceId>>,
     /// Who refers to a node.
-    callers: Rows<u32>,
+    callers: Rows<NodeId>,
     /// Arrivals of traffic at each node.
     arrivals: Rows<Arrival>,
     /// The timeouts of the callers of a node, each once.
     timeouts: Rows<f64>,
     /// By node: what parts the pieces of its delay; empty where nothing can wait.
-    pub(crate) bounds: Vec<Bounds>,
+    pub(crate) bounds: Table<NodeId, Bounds>,
     /// The shortest of all timeouts of calls; one second where none is stated.
     pub(crate) shortest_timeout: f64,
 }
@@ -89,12 +91,12 @@ struct Rows<T> {
 
 impl<T> Rows<T> {
     /// From pairs of row and entry.
-    fn new(rows: usize, mut pairs: Vec<(u32, T)>) -> Self {
+    fn new(rows: usize, mut pairs: Vec<(NodeId, T)>) -> Self {
         // Stable, so that the entries of a row are added up in the order in which they came.
         pairs.sort_by_key(|(row, _)| *row);
         let mut starts = vec![0_u32; rows + 1];
         for (row, _) in &pairs {
-            starts[*row as usize + 1] += 1;
+            starts[row.index() + 1] += 1;
         }
         for row in 0..rows {
             starts[row + 1] += starts[row];
@@ -103,24 +105,25 @@ impl<T> Rows<T> {
     }
 
     #[inline]
-    fn row(&self, row: usize) -> &[T] {
+    fn row(&self, row: NodeId) -> &[T] {
+        let row = row.index();
         &self.entries[self.starts[row] as usize..self.starts[row + 1] as usize]
     }
 }
 
 impl PlanIndex {
     pub(crate) fn new(plan: &Plan, ramp_steps: u32) -> Self {
-        let mut targets_of = vec![Vec::new(); plan.services.len()];
-        for (index, target) in plan.targets.iter().enumerate() {
+        let mut targets_of = Table::filled(Vec::new(), plan.services.len());
+        for (id, target) in plan.targets.entries() {
             match target.hit {
                 Hit::Service(service) | Hit::Endpoint { service, .. } => {
-                    targets_of[service as usize].push(index as u32);
+                    targets_of[service].push(id);
                 }
                 Hit::Domain(_) => {}
             }
         }
-        let services = || 0..plan.services.len() as u32;
-        let start_nodes: BTreeSet<u32> = plan
+        let services = || plan.services.ids().iter();
+        let start_nodes: BTreeSet<NodeId> = plan
             .services
             .iter()
             .flat_map(|service| &service.start_needs)
@@ -136,23 +139,17 @@ impl PlanIndex {
                 .collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
-            corrupting_last: only_worsens.contains(&OnlyWorsens::UnlessCorrupting),
+            corrupting_last: only_worsens
+                .iter()
+                .any(|worsens| *worsens == OnlyWorsens::UnlessCorrupting),
             only_worsens,
-            group_of: (0..)
-                .zip(&plan.groups)
-                .flat_map(|(index, group)| group.nodes.clone().map(move |_| index))
-                .collect(),
             failing_over: failing_over(plan),
             standby: failing_over(plan)
                 .iter()
-                .flat_map(|(call, _)| plan.calls[*call as usize].members.clone().skip(1))
+                .flat_map(|call| plan.calls[*call].members.iter().skip(1))
                 .collect(),
-            crashing: services()
-                .filter(|service| plan.services[*service as usize].crashes)
-                .collect(),
-            queued: (0..plan.services.len())
-                .filter(|service| may_queue(&plan.services[*service]))
-                .collect(),
+            crashing: services().filter(|service| plan.services[*service].crashes).collect(),
+            queued: services().filter(|service| may_queue(&plan.services[*service])).collect(),
             services_in: services_in_domains(plan),
             callers: callers(plan),
             arrivals: arrivals(plan),
@@ -164,19 +161,19 @@ impl PlanIndex {
 
     /// Who refers to a node.
     #[inline]
-    pub(crate) fn callers_of(&self, node: usize) -> &[u32] {
+    pub(crate) fn callers_of(&self, node: NodeId) -> &[NodeId] {
         self.callers.row(node)
     }
 
     /// The timeouts of the callers of a node, each once.
     #[inline]
-    pub(crate) fn timeouts_at(&self, node: usize) -> &[f64] {
+    pub(crate) fn timeouts_at(&self, node: NodeId) -> &[f64] {
         self.timeouts.row(node)
     }
 
     /// Returns the arrivals of traffic at a node.
     #[inline]
-    pub(crate) fn arrivals_at(&self, node: usize) -> &[Arrival] {
+    pub(crate) fn arrivals_at(&self, node: NodeId) -> &[Arrival] {
         self.arrivals.row(node)
     }
 }
@@ -193,7 +190,7 @@ fn may_queue(service: &Service) -> bool {
 /// hide what one of them does, a cache hides a dependency that fails and not one that is degraded,
 /// and a wrong answer that nobody notices may turn into a failure that
 /// is caught. Everything else lets through at least as much the more comes in.
-fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
+fn only_worsens(plan: &Plan) -> Table<GroupId, OnlyWorsens> {
     let may_corrupt = plan.targets.iter().any(|target| target.modes[2] > 0.0);
     let catches = |call: &Call| {
         call.retries > 0
@@ -202,8 +199,8 @@ fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
             || call.buffer().is_some()
     };
     let of_group = |group: &Group| {
-        let nodes = &plan.nodes[group.nodes.start as usize..group.nodes.end as usize];
-        let refers = |call: &Call| plan.referred(call).any(|node| group.nodes.contains(&node));
+        let nodes = &plan.nodes[group.nodes];
+        let refers = |call: &Call| plan.referred(call).any(|node| group.nodes.contains(node));
         let calls =
             || nodes.iter().flat_map(|node| plan.calls_of(node)).filter(|call| refers(call));
         let hides = |call: &Call| {
@@ -220,21 +217,21 @@ fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
     plan.groups.iter().map(of_group).collect()
 }
 
-/// Returns the calls that go to one member at a time, with the nodes that make them.
-fn failing_over(plan: &Plan) -> Vec<(u32, u32)> {
-    let nodes = (0..).zip(&plan.nodes);
-    let all = nodes.flat_map(|(node, item)| item.calls.clone().map(move |call| (call, node)));
-    all.filter(|(call, _)| plan.calls[*call as usize].active_slot() != NONE).collect()
+/// Returns the calls that go to one member at a time.
+fn failing_over(plan: &Plan) -> Table<ActiveSlot, CallId> {
+    let calls = plan.calls.entries();
+    calls.filter(|(_, call)| call.active_slot().is_some()).map(|(id, _)| id).collect()
 }
 
-fn callers(plan: &Plan) -> Rows<u32> {
+fn callers(plan: &Plan) -> Rows<NodeId> {
     let mut pairs = Vec::new();
-    for (caller, node) in plan.nodes.iter().enumerate() {
+    for (caller, node) in plan.nodes.entries() {
         for call in plan.calls_of(node) {
-            pairs.extend(plan.referred(call).map(|referred| (referred, caller as u32)));
+            pairs.extend(plan.referred(call).map(|referred| (referred, caller)));
         }
     }
-    pairs.sort_unstable();
+    // By the numbers, since pairs of ids are compared more slowly.
+    pairs.sort_unstable_by_key(|(referred, caller): &(NodeId, NodeId)| (referred.0, caller.0));
     pairs.dedup();
     Rows::new(plan.nodes.len(), pairs)
 }
@@ -245,7 +242,7 @@ fn shortest_timeout(plan: &Plan) -> f64 {
 }
 
 fn timeouts(plan: &Plan) -> Rows<f64> {
-    let mut pairs: Vec<(u32, f64)> = Vec::new();
+    let mut pairs: Vec<(NodeId, f64)> = Vec::new();
     if plan.has_delays {
         for call in plan.calls.iter().filter(|call| call.is_waited_for && call.timeout.is_finite())
         {
@@ -260,37 +257,35 @@ fn timeouts(plan: &Plan) -> Rows<f64> {
 
 /// How long those wait for each node that call it. Outside cycles, whoever has no timeout waits as long as
 /// those that wait for it in turn, and so does whoever calls something else instead.
-fn bounds(plan: &Plan) -> Vec<Bounds> {
+fn bounds(plan: &Plan) -> Table<NodeId, Bounds> {
     if !plan.has_delays {
-        return Vec::new();
+        return Table::new();
     }
-    let mut limits: Vec<Vec<f64>> = vec![Vec::new(); plan.nodes.len()];
-    let mut holds_on = vec![false; plan.nodes.len()];
+    let mut limits: Table<NodeId, Vec<f64>> = Table::filled(Vec::new(), plan.nodes.len());
+    let mut holds_on: Table<NodeId, bool> = Table::filled(false, plan.nodes.len());
     for flow in &plan.flows {
         let own = [flow.promised, flow.patience];
-        limits[flow.node as usize].extend(own.iter().filter(|limit| limit.is_finite()));
+        limits[flow.node].extend(own.iter().filter(|limit| limit.is_finite()));
     }
     for call in plan.calls.iter().filter(|call| call.is_waited_for && call.timeout.is_finite()) {
         for member in plan.members_of(call) {
-            limits[member.node as usize].push(call.timeout);
+            limits[member.node].push(call.timeout);
         }
     }
     for node in &plan.nodes {
         for call in plan.calls_of(node) {
             // Customers hold no thread while they wait.
-            let is_counted = node.service != NONE || call.max_in_flight().is_finite();
+            let is_counted = node.service.is_some() || call.max_in_flight().is_finite();
             if call.timeout.is_infinite() && is_counted {
-                plan.members_of(call)
-                    .iter()
-                    .for_each(|member| holds_on[member.node as usize] = true);
+                plan.members_of(call).iter().for_each(|member| holds_on[member.node] = true);
             }
             if let Fallback::Node(node) = call.fallback() {
-                holds_on[node as usize] = true;
+                holds_on[node] = true;
             }
         }
     }
     // Callers come after what they call.
-    for caller in (0..plan.nodes.len()).rev() {
+    for caller in plan.nodes.ids().iter().rev() {
         let mut own = std::mem::take(&mut limits[caller]);
         if own.is_empty() {
             own.push(WITHOUT_CALLERS);
@@ -301,17 +296,17 @@ fn bounds(plan: &Plan) -> Vec<Bounds> {
         for call in calls.filter(|call| call.is_waited_for && !call.intra_cycle) {
             if call.timeout.is_infinite() {
                 for member in plan.members_of(call) {
-                    limits[member.node as usize].extend(&own);
+                    limits[member.node].extend(&own);
                 }
             }
             if let Fallback::Node(node) = call.fallback() {
-                limits[node as usize].extend(&own);
+                limits[node].extend(&own);
             }
         }
         limits[caller] = own;
     }
-    let usual = |service: u32| {
-        plan.services.get(service as usize).map_or(0.0, |service| service.latency.mean())
+    let usual = |service: Option<ServiceId>| {
+        service.map_or(0.0, |service| plan.services[service].latency.mean())
     };
     let nodes = plan.nodes.iter().zip(limits).zip(holds_on);
     nodes
@@ -340,14 +335,14 @@ fn arrivals(plan: &Plan) -> Rows<Arrival> {
 }
 
 fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
-    let mut of_nodes: Vec<(Vec<f64>, Vec<u32>)> = vec![Default::default(); plan.nodes.len()];
+    let mut of_nodes: Table<NodeId, (Vec<f64>, Vec<NodeId>)> =
+        Table::filled(Default::default(), plan.nodes.len());
     let mut of_entries = Vec::new();
-    for (caller, node) in plan.nodes.iter().enumerate() {
-        let caller = caller as u32;
+    for (caller, node) in plan.nodes.entries() {
         for call in plan.calls_of(node) {
             let mut watch_members = |limit: f64| {
                 for member in plan.members_of(call) {
-                    let (after, by) = &mut of_nodes[member.node as usize];
+                    let (after, by) = &mut of_nodes[member.node];
                     after.push(limit);
                     by.push(caller);
                 }
@@ -362,16 +357,17 @@ fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
                 watch_members(call.failover());
             }
             if let Some(holds) = call.buffer().map(|buffer| buffer.holds) {
-                if call.buffer_slot() == NONE {
-                    watch_members(holds);
-                } else {
-                    let watched = Watched::Entry(call.buffer_slot());
-                    of_entries.push(Limits { watched, after: vec![holds], by: vec![caller] });
+                match call.buffer_slot() {
+                    None => watch_members(holds),
+                    Some(slot) => {
+                        let watched = Watched::Entry(slot);
+                        of_entries.push(Limits { watched, after: vec![holds], by: vec![caller] });
+                    }
                 }
             }
         }
     }
-    let nodes = (0..).zip(of_nodes).filter(|(_, (after, _))| !after.is_empty());
+    let nodes = of_nodes.ids().iter().zip(of_nodes).filter(|(_, (after, _))| !after.is_empty());
     let nodes = nodes.map(|(node, (mut after, mut by))| {
         after.sort_by(f64::total_cmp);
         after.dedup();
@@ -383,24 +379,25 @@ fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
 }
 
 /// Returns the services that each domain, or one within it, holds whole or a replica of.
-fn services_in_domains(plan: &Plan) -> Vec<Vec<u32>> {
+fn services_in_domains(plan: &Plan) -> Table<DomainId, Vec<ServiceId>> {
     if plan.outages.is_empty() {
-        return Vec::new();
+        return Table::new();
     }
-    let mut services_in: Vec<Vec<u32>> = vec![Vec::new(); plan.domains.len()];
-    for (service, item) in (0..).zip(&plan.services) {
-        let replicas = &plan.replicas[item.replicas.start as usize..item.replicas.end as usize];
-        let of_replicas = replicas.iter().map(|replica| replica.domain);
-        for mut domain in item.domains.iter().copied().chain(of_replicas) {
-            while domain != NONE {
-                let services = &mut services_in[domain as usize];
+    let mut services_in: Table<DomainId, Vec<ServiceId>> =
+        Table::filled(Vec::new(), plan.domains.len());
+    for (service, item) in plan.services.entries() {
+        let of_replicas = plan.replicas[item.replicas].iter().filter_map(|replica| replica.domain);
+        for domain in item.domains.iter().copied().chain(of_replicas) {
+            let mut next = Some(domain);
+            while let Some(domain) = next {
+                let services = &mut services_in[domain];
                 // Services come in rising order: one that is here already is in all outer domains,
                 // too.
                 if services.last() == Some(&service) {
                     break;
                 }
                 services.push(service);
-                domain = plan.domains[domain as usize].within;
+                next = plan.domains[domain].within;
             }
         }
     }
@@ -408,21 +405,20 @@ fn services_in_domains(plan: &Plan) -> Vec<Vec<u32>> {
 }
 
 /// Whether a target domain, or one within it, holds the service or a replica of it.
-fn is_in_target_domain(plan: &Plan, service: u32) -> bool {
-    let service = &plan.services[service as usize];
-    let replicas = &plan.replicas[service.replicas.start as usize..service.replicas.end as usize];
-    let sits_in =
-        service.domains.iter().copied().chain(replicas.iter().map(|replica| replica.domain));
-    let hits = |domain: u32| plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
-    let mut domains = sits_in.filter(|domain| *domain != NONE);
+fn is_in_target_domain(plan: &Plan, service: ServiceId) -> bool {
+    let service = &plan.services[service];
+    let of_replicas = plan.replicas[service.replicas].iter().filter_map(|replica| replica.domain);
+    let mut domains = service.domains.iter().copied().chain(of_replicas);
+    let hits =
+        |domain: DomainId| plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
     domains.any(|mut domain| {
         loop {
             if hits(domain) {
                 return true;
             }
-            match plan.domains[domain as usize].within {
-                NONE => return false,
-                within => domain = within,
+            match plan.domains[domain].within {
+                None => return false,
+                Some(within) => domain = within,
             }
         }
     })

@@ -1,12 +1,16 @@
 //! One possible world: everything that is drawn for a trial, for eight of them at a time.
 
 use crate::compile::Key;
-use crate::compile::plan::{Lognormal, NONE, OutageOf, Plan, Target};
+use crate::compile::plan::{
+    DependencyId, DomainId, Lognormal, OutageOf, Plan, ReplicaId, ServiceId, Target, TargetId,
+};
 use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::state::outage_events::OutageEvents;
 use crate::engine::fluid::state::trial_order::TrialOrder;
 use crate::engine::simd::array;
+use crate::model::id::Overwrite;
+use crate::model::id::Table;
 
 /// How a broken target breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +26,17 @@ pub(crate) struct SampledChunk {
     draws: ChunkDraws,
     order: TrialOrder,
     /// By service: down for its own reasons or `during`.
-    services: Vec<u64>,
+    services: Table<ServiceId, u64>,
     /// By domain: down for its own reasons or `during`.
-    domains: Vec<u64>,
+    domains: Table<DomainId, u64>,
     /// By replica: down for its own reasons.
-    replicas: Vec<u64>,
+    replicas: Table<ReplicaId, u64>,
     /// By dependency: failure reaches the caller.
-    reaches: Vec<u64>,
+    reaches: Table<DependencyId, u64>,
     /// By dependency: the fallback works.
-    works: Vec<u64>,
+    works: Table<DependencyId, u64>,
     /// By target: broken, and of those down, slow, corrupt.
-    targets: Vec<[u64; 4]>,
+    targets: Table<TargetId, [u64; 4]>,
     /// By stage, of the change and then of targets with a rollout of their own: the gate catches.
     gates: Vec<u64>,
     rollback_works: u64,
@@ -50,12 +54,12 @@ impl SampledChunk {
         corrupting_last: bool,
     ) -> Self {
         let draws = draws.chunk(chunk);
-        let target_of = |(number, item): (usize, &Target)| {
+        let target_of = |(id, item): (TargetId, &Target)| {
             // The trial of its own, or all that are drawn.
-            let turn = if plan.rotate_targets { 1 << (number % CHUNK as usize) } else { u64::MAX };
+            let turn = if plan.rotate_targets { 1 << (id.0 % CHUNK) } else { u64::MAX };
             target(&draws, item).map(|mask| mask & turn)
         };
-        let targets: Vec<[u64; 4]> = plan.targets.iter().enumerate().map(target_of).collect();
+        let targets: Table<TargetId, [u64; 4]> = plan.targets.entries().map(target_of).collect();
         let order = order_of_trials(plan, (&draws, valid), &targets, corrupting_last);
         let bernoulli = |key, probability| order.arranged(draws.bernoulli(key, probability));
         let down = |key, unavailability, during| {
@@ -127,7 +131,7 @@ impl SampledChunk {
 fn order_of_trials(
     plan: &Plan,
     (draws, valid): (&ChunkDraws, u64),
-    targets: &[[u64; 4]],
+    targets: &Table<TargetId, [u64; 4]>,
     corrupting_last: bool,
 ) -> TrialOrder {
     let corrupt = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
@@ -153,12 +157,20 @@ fn order_of_trials(
     }
 }
 
+/// Takes the lanes of eight trials out of masks of 64.
+fn take_lanes<'a>(
+    into: &mut impl Overwrite<u8>,
+    from: impl IntoIterator<Item = &'a u64>,
+    shift: u32,
+) {
+    into.overwrite(from.into_iter().map(|mask| (mask >> shift) as u8));
+}
+
 /// A domain is down with the one it is within.
-fn close_domains(plan: &Plan, down: &mut [u8]) {
+fn close_domains(plan: &Plan, down: &mut Table<DomainId, u8>) {
     for domain in &plan.domain_order {
-        let within = plan.domains[*domain as usize].within;
-        if within != NONE {
-            down[*domain as usize] |= down[within as usize];
+        if let Some(within) = plan.domains[*domain].within {
+            down[*domain] |= down[within];
         }
     }
 }
@@ -182,11 +194,11 @@ pub(crate) struct BrokenTarget {
 /// The draws of eight trials.
 pub(crate) struct SampledTrials {
     /// By service: wholly down without the change.
-    pub(crate) down: Vec<u8>,
+    pub(crate) down: Table<ServiceId, u8>,
     /// By service: the share of its replicas that are up without the change.
-    pub(crate) capacity: Vec<Lanes>,
+    pub(crate) capacity: Table<ServiceId, Lanes>,
     /// By domain: down without the change.
-    pub(crate) domains: Vec<u8>,
+    pub(crate) domains: Table<DomainId, u8>,
     /// Components that are down for their own reasons now.
     own: OwnFailures,
     /// The same at the start, where something comes and goes.
@@ -194,10 +206,10 @@ pub(crate) struct SampledTrials {
     /// The outages that begin or end later.
     outages: OutageEvents,
     /// Services that may fare otherwise since the last outages began or ended.
-    pub(crate) changed_services: Vec<u32>,
-    pub(crate) reaches: Vec<u8>,
-    pub(crate) works: Vec<u8>,
-    pub(crate) targets: Vec<BrokenTarget>,
+    pub(crate) changed_services: Vec<ServiceId>,
+    pub(crate) reaches: Table<DependencyId, u8>,
+    pub(crate) works: Table<DependencyId, u8>,
+    pub(crate) targets: Table<TargetId, BrokenTarget>,
     /// The share of requests that some broken target fails wherever it meets them: the largest severity
     /// of those that fail certain requests, 1 where there is none.
     pub(crate) bad_requests: Lanes,
@@ -220,16 +232,16 @@ impl SampledTrials {
     /// A world in which nothing is down and nothing breaks.
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            down: vec![0; plan.services.len()],
-            capacity: vec![all(1.0); plan.services.len()],
-            domains: vec![0; plan.domains.len()],
+            down: Table::filled(0, plan.services.len()),
+            capacity: Table::filled(all(1.0), plan.services.len()),
+            domains: Table::filled(0, plan.domains.len()),
             own: OwnFailures::default(),
             own_at_start: OwnFailures::default(),
             outages: OutageEvents::default(),
             changed_services: Vec::new(),
-            reaches: vec![u8::MAX; plan.dependencies.len()],
-            works: vec![u8::MAX; plan.dependencies.len()],
-            targets: Vec::new(),
+            reaches: Table::filled(u8::MAX, plan.dependencies.len()),
+            works: Table::filled(u8::MAX, plan.dependencies.len()),
+            targets: Table::new(),
             bad_requests: all(1.0),
             gates: Vec::new(),
             gate_counts: Vec::new(),
@@ -248,16 +260,12 @@ impl SampledTrials {
     /// Takes the draws of group `group` (0 to 7) of a chunk.
     pub(crate) fn take(&mut self, plan: &Plan, chunk: &SampledChunk, group: u32) {
         let shift = group * LANES as u32;
-        let slice = |into: &mut Vec<u8>, from: &[u64]| {
-            into.clear();
-            into.extend(from.iter().map(|mask| (mask >> shift) as u8));
-        };
-        slice(&mut self.own.services, &chunk.services);
-        slice(&mut self.own.domains, &chunk.domains);
-        slice(&mut self.own.replicas, &chunk.replicas);
-        slice(&mut self.reaches, &chunk.reaches);
-        slice(&mut self.works, &chunk.works);
-        slice(&mut self.gates, &chunk.gates);
+        take_lanes(&mut self.own.services, &chunk.services, shift);
+        take_lanes(&mut self.own.domains, &chunk.domains, shift);
+        take_lanes(&mut self.own.replicas, &chunk.replicas, shift);
+        take_lanes(&mut self.reaches, &chunk.reaches, shift);
+        take_lanes(&mut self.works, &chunk.works, shift);
+        take_lanes(&mut self.gates, &chunk.gates, shift);
         self.rollback_works = (chunk.rollback_works >> shift) as u8;
         self.rollback_worsens = (chunk.rollback_worsens >> shift) as u8;
         self.kill_switch_works = (chunk.kill_switch_works >> shift) as u8;
@@ -301,21 +309,26 @@ impl SampledTrials {
         }
         self.domains.clone_from(&self.own.domains);
         close_domains(plan, &mut self.domains);
-        for index in 0..plan.services.len() {
-            let (down, capacity) = self.health(plan, index, &self.domains);
+        for service in plan.services.ids() {
+            let (down, capacity) = self.health(plan, service, &self.domains);
             self.is_troubled |= down != 0 || capacity != all(1.0);
-            (self.down[index], self.capacity[index]) = (down, capacity);
+            (self.down[service], self.capacity[service]) = (down, capacity);
         }
     }
 
     /// In which lanes a service is wholly down, and the share of its replicas that are up, when
     /// these domains are down.
-    pub(crate) fn health(&self, plan: &Plan, index: usize, domains: &[u8]) -> (u8, Lanes) {
-        let service = &plan.services[index];
-        let mut down = self.own.services[index];
+    pub(crate) fn health(
+        &self,
+        plan: &Plan,
+        id: ServiceId,
+        domains: &Table<DomainId, u8>,
+    ) -> (u8, Lanes) {
+        let service = &plan.services[id];
+        let mut down = self.own.services[id];
         if !service.domains.is_empty() {
             let all_down =
-                service.domains.iter().fold(u8::MAX, |all, domain| all & domains[*domain as usize]);
+                service.domains.iter().fold(u8::MAX, |all, domain| all & domains[*domain]);
             down |= all_down;
         }
         let count = service.replicas.len() as u32;
@@ -323,10 +336,10 @@ impl SampledTrials {
             return (down, all(1.0));
         }
         let mut missing = [0_u32; LANES];
-        for replica in service.replicas.clone() {
-            let domain = plan.replicas[replica as usize].domain;
-            let with_domain = if domain == NONE { 0 } else { domains[domain as usize] };
-            let lost = self.own.replicas[replica as usize] | with_domain;
+        for replica in service.replicas {
+            let domain = plan.replicas[replica].domain;
+            let with_domain = domain.map_or(0, |domain| domains[domain]);
+            let lost = self.own.replicas[replica] | with_domain;
             if lost != 0 {
                 for (lane, missing) in missing.iter_mut().enumerate() {
                     *missing += u32::from(has(lost, lane));
@@ -367,18 +380,18 @@ impl SampledTrials {
 /// Components that are down for their own reasons: the lanes of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnFailures {
-    pub(crate) services: Vec<u8>,
-    pub(crate) domains: Vec<u8>,
-    pub(crate) replicas: Vec<u8>,
+    pub(crate) services: Table<ServiceId, u8>,
+    pub(crate) domains: Table<DomainId, u8>,
+    pub(crate) replicas: Table<ReplicaId, u8>,
 }
 
 impl OwnFailures {
     /// Returns the lanes in which something is down.
     pub(crate) fn lanes(&mut self, of: OutageOf) -> &mut u8 {
         match of {
-            OutageOf::Domain(domain) => &mut self.domains[domain as usize],
-            OutageOf::Service(service) => &mut self.services[service as usize],
-            OutageOf::Replica { replica, .. } => &mut self.replicas[replica as usize],
+            OutageOf::Domain(domain) => &mut self.domains[domain],
+            OutageOf::Service(service) => &mut self.services[service],
+            OutageOf::Replica { replica, .. } => &mut self.replicas[replica],
         }
     }
 }
@@ -402,7 +415,7 @@ impl SampledTrials {
     pub(crate) fn change_outages(
         &mut self,
         plan: &Plan,
-        services_in: &[Vec<u32>],
+        services_in: &Table<DomainId, Vec<ServiceId>>,
         lane: usize,
         time: f64,
     ) {
@@ -415,7 +428,7 @@ impl SampledTrials {
             match of {
                 OutageOf::Domain(domain) => {
                     has_domains = true;
-                    services.extend_from_slice(&services_in[domain as usize]);
+                    services.extend_from_slice(&services_in[domain]);
                 }
                 OutageOf::Service(service) | OutageOf::Replica { service, .. } => {
                     services.push(service);
@@ -426,10 +439,9 @@ impl SampledTrials {
             self.domains.clone_from(&self.own.domains);
             close_domains(plan, &mut self.domains);
         }
-        for service in &services {
-            let index = *service as usize;
-            let (down, capacity) = self.health(plan, index, &self.domains);
-            (self.down[index], self.capacity[index]) = (down, capacity);
+        for &service in &services {
+            let (down, capacity) = self.health(plan, service, &self.domains);
+            (self.down[service], self.capacity[service]) = (down, capacity);
         }
         self.changed_services = services;
     }

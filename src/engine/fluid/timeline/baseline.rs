@@ -1,16 +1,18 @@
 //! The same trials without the change: what would have failed anyway.
 
+use crate::compile::plan::{FlowId, NodeId, ServiceId};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::timeline::progress::TrialProgress;
 use crate::engine::outcome::Failures;
+use crate::model::id::Table;
 
 /// Course of eight trials without the change, step by step; empty where nothing goes wrong.
 #[derive(Default)]
 pub(crate) struct Baseline {
     steps: Vec<Step>,
     /// By service: the lanes in which it is overloaded at the end.
-    overloaded: Vec<u8>,
+    overloaded: Table<ServiceId, u8>,
     /// By unit: the lanes in which it fails in the step that holds there now.
     now: Vec<Failures<u8>>,
     /// By unit: the lanes in which it fails in some step that counts.
@@ -21,7 +23,7 @@ struct Step {
     /// From when it holds; infinite for a lane that has no such step.
     from: Lanes,
     /// By flow: slow + down; with corrupt; corrupt alone; late.
-    flows: Vec<[Lanes; 4]>,
+    flows: Table<FlowId, [Lanes; 4]>,
     /// By the index among [`crate::engine::fluid::state::plan_index::PlanIndex::start_nodes`]:
     /// failed.
     start_failed: Vec<u8>,
@@ -49,6 +51,7 @@ impl Baseline {
     }
 
     /// Goes to the step that holds at a time.
+    #[inline]
     pub(crate) fn advance(&mut self, progress: &mut TrialProgress, lane: usize, time: f64) {
         while self.steps.get(progress.base_step + 1).is_some_and(|next| next.from[lane] <= time) {
             // Lanes are at steps of their own, so only this lane's bits change.
@@ -77,13 +80,15 @@ impl Baseline {
     }
 
     /// When the next step begins.
+    #[inline]
     pub(crate) fn next_time(&self, course: &TrialProgress, lane: usize) -> f64 {
         self.steps.get(course.base_step + 1).map_or(f64::INFINITY, |next| next.from[lane])
     }
 
     /// Returns the loss of a flow that occurs anyway: slow + down; with corrupt; corrupt alone;
     /// and what is late anyway.
-    pub(crate) fn flow(&self, flow: usize, course: &TrialProgress, lane: usize) -> [f64; 4] {
+    #[inline]
+    pub(crate) fn flow(&self, flow: FlowId, course: &TrialProgress, lane: usize) -> [f64; 4] {
         match self.steps.get(course.base_step) {
             None => [0.0; 4],
             Some(step) => step.flows[flow].map(|share| share[lane]),
@@ -91,7 +96,7 @@ impl Baseline {
     }
 
     /// Whether a node that a restart waits for is failed anyway.
-    pub(crate) fn start_failed(&self, node: u32, lane: usize, run: &Run<'_>) -> bool {
+    pub(crate) fn start_failed(&self, node: NodeId, lane: usize, run: &Run<'_>) -> bool {
         // Start nodes come out of a set, so they are in rising order.
         let index = run.index_of_plan.start_nodes.binary_search(&node);
         let step = self.steps.get(run.progress[lane].base_step);
@@ -118,7 +123,8 @@ impl Baseline {
     }
 
     /// Whether a service is overloaded at the end anyway.
-    pub(crate) fn is_overloaded(&self, service: usize, lane: usize) -> bool {
+    #[inline]
+    pub(crate) fn is_overloaded(&self, service: ServiceId, lane: usize) -> bool {
         self.overloaded.get(service).is_some_and(|lanes| has(*lanes, lane))
     }
 }
@@ -166,7 +172,11 @@ impl Run<'_> {
             }
         }
         baseline.add_peaks(self.record.unit_nodes().len(), is_timed);
-        baseline.overloaded = (0..self.plan.services.len())
+        baseline.overloaded = self
+            .plan
+            .services
+            .ids()
+            .iter()
             .map(|service| {
                 mask::<LANES>(|lane| {
                     self.state.overload[service][lane] > 1e-9 || self.is_swamped(service, lane)
@@ -178,7 +188,7 @@ impl Run<'_> {
     }
 
     fn baseline_step(&self, from: Lanes) -> Step {
-        let flows = self.plan.flows.iter().enumerate().map(|(index, flow)| {
+        let flows = self.plan.flows.entries().map(|(id, flow)| {
             let of =
                 |shares: fn(&crate::engine::fluid::state::lanes::Shares, usize) -> f64| -> Lanes {
                     std::array::from_fn(|lane| self.node_share(flow.node, lane, shares))
@@ -187,7 +197,7 @@ impl Run<'_> {
                 of(crate::engine::fluid::state::lanes::Shares::unanswered),
                 of(crate::engine::fluid::state::lanes::Shares::failing),
                 of(|shares, lane| shares.corrupt[lane]),
-                std::array::from_fn(|lane| self.late_share(flow.node, Some(index), lane)),
+                std::array::from_fn(|lane| self.late_share(flow.node, Some(id), lane)),
             ]
         });
         let start_failed = self.index_of_plan.start_nodes.iter().map(|node| {

@@ -1,10 +1,11 @@
 //! Evidence of a break: failed requests that are counted until somebody, or a gate, is sure.
 
-use crate::compile::plan::{Alert, AlertOf, Plan};
+use crate::compile::plan::{Alert, AlertOf, Plan, TargetId};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{Lanes, all, has};
 use crate::engine::fluid::state::sampled_trials::Mode;
+use crate::model::id::Table;
 
 /// Failed requests so far, and how many more there are per second at the present moment.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +22,9 @@ pub(crate) struct Evidence {
     /// By alert: slow and down requests, and those with wrong ones.
     alerts: Vec<[Count; 2]>,
     /// By target, for gates: all failed requests on changed instances.
-    targets: Vec<Count>,
+    targets: Table<TargetId, Count>,
     /// By target: how many there were when its present stage began.
-    at_stage: Vec<Lanes>,
+    at_stage: Table<TargetId, Lanes>,
 }
 
 /// The shares of what is watched that fail, and the failed requests per second: slow and down ones, and
@@ -43,8 +44,8 @@ impl Evidence {
         let gated = if has_gates { plan.targets.len() } else { 0 };
         Self {
             alerts: vec![[NOTHING; 2]; schedule.alerts.len()],
-            targets: vec![NOTHING; gated],
-            at_stage: vec![all(0.0); gated],
+            targets: Table::filled(NOTHING, gated),
+            at_stage: Table::filled(all(0.0), gated),
         }
     }
 
@@ -56,6 +57,7 @@ impl Evidence {
     }
 
     /// Counts what fails from the present moment of a lane for so long.
+    #[inline]
     fn count_for(&mut self, lane: usize, duration: f64) {
         for count in self.alerts.iter_mut().flatten().chain(&mut self.targets) {
             if count.per_second[lane] > 0.0 {
@@ -65,14 +67,14 @@ impl Evidence {
     }
 
     /// Notes that a stage begins: of one target, or of all that have no rollout of their own.
-    pub(crate) fn begin_stage(&mut self, plan: &Plan, lane: usize, target: Option<usize>) {
-        for (index, count) in self.targets.iter().enumerate() {
+    pub(crate) fn begin_stage(&mut self, plan: &Plan, lane: usize, target: Option<TargetId>) {
+        for (id, count) in self.targets.entries() {
             let begins = match target {
-                Some(target) => target == index,
-                None => plan.targets[index].stages.is_empty(),
+                Some(target) => target == id,
+                None => plan.targets[id].stages.is_empty(),
             };
             if begins {
-                self.at_stage[index][lane] = count.so_far[lane];
+                self.at_stage[id][lane] = count.so_far[lane];
             }
         }
     }
@@ -81,6 +83,7 @@ impl Evidence {
 impl Count {
     /// How many seconds it takes until there are so many, if everything goes on like this; 0 once there
     /// are, allowing for the rounding of times and sums.
+    #[inline]
     fn time_until(&self, failures: f64, lane: usize, time: f64) -> f64 {
         let lacking = failures - self.so_far[lane];
         let per_second = self.per_second[lane];
@@ -114,7 +117,7 @@ impl Run<'_> {
                 };
             }
         }
-        for target in 0..self.evidence.targets.len() {
+        for target in self.evidence.targets.ids() {
             // Where the rate is not known nothing is counted; no gate asks for it then.
             let rate = plan.target_rate(target).unwrap_or(0.0);
             let failing = self.failing_share_of_target(target, lane)[1];
@@ -151,12 +154,11 @@ impl Run<'_> {
     fn failing_of(&self, alert: &Alert, lane: usize) -> Failing {
         match alert.of {
             AlertOf::Flow(flow) => {
-                let [unanswered, failing, _] = self.charged(flow as usize, lane);
+                let [unanswered, failing, _] = self.charged(flow, lane);
                 let shares = [unanswered, failing];
                 Failing { shares, per_second: shares.map(|share| alert.rate * share) }
             }
             AlertOf::Target(target) => {
-                let target = target as usize;
                 let of_all = self.failing_share_of_target(target, lane);
                 let exposure = self.progress[lane].exposure_of(target, self.plan);
                 let of_changed =
@@ -171,7 +173,7 @@ impl Run<'_> {
 
     /// Returns the share of all requests to a target that fails by itself now: slow or down, and with
     /// wrong answers.
-    fn failing_share_of_target(&self, target: usize, lane: usize) -> [f64; 2] {
+    fn failing_share_of_target(&self, target: TargetId, lane: usize) -> [f64; 2] {
         let share = self.over_cohorts(lane, |cohort| self.target_shares[target][cohort][lane]);
         match self.mode(target, lane) {
             Mode::Down | Mode::Slow => [share, share],
@@ -184,7 +186,7 @@ impl Run<'_> {
     /// cannot be counted it does.
     pub(crate) fn sees_enough(&self, lane: usize, gate: usize) -> bool {
         let Some(schedule) = &self.plan.schedule else { return false };
-        let chance = |target: usize| {
+        let chance = |target: TargetId| {
             if !has(self.sampled.targets[target].broken, lane) {
                 return 0.0;
             }
@@ -194,7 +196,7 @@ impl Run<'_> {
             let so_far = self.evidence.targets[target].so_far[lane];
             chance_of_at_least(schedule.failures, so_far - self.evidence.at_stage[target][lane])
         };
-        let best = (0..self.evidence.targets.len()).map(chance).fold(0.0, f64::max);
+        let best = self.evidence.targets.ids().iter().map(chance).fold(0.0, f64::max);
         self.sampled.gate_counts.get(gate).is_some_and(|draw| draw[lane] < best)
     }
 }

@@ -3,7 +3,7 @@
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
 use crate::compile::interventions::{Intervention, InterventionKind};
-use crate::compile::plan::{Hit, NONE, Plan};
+use crate::compile::plan::{Hit, NodeId, ObservedCall, Plan, ServiceId, TargetId};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{
@@ -11,6 +11,7 @@ use crate::engine::fluid::state::lanes::{
 };
 use crate::engine::simd::array;
 use crate::engine::trace::Event;
+use crate::model::id::Table;
 
 /// Interventions that have been applied so far.
 #[derive(Default)]
@@ -20,18 +21,18 @@ pub(crate) struct AppliedInterventions {
     /// By lane: the next of what operators do.
     next: [usize; LANES],
     /// By service: the share of requests that is turned away.
-    turned_away: Vec<Lanes>,
+    turned_away: Table<ServiceId, Lanes>,
     /// The share of orders that is turned away.
     orders_turned_away: Lanes,
     /// By service: the share of it that is switched off.
-    off: Vec<Lanes>,
+    off: Table<ServiceId, Lanes>,
     /// By service: the share of its capacity that is gone.
-    taken: Vec<Lanes>,
+    taken: Table<ServiceId, Lanes>,
     added: Vec<Added>,
     /// By target: the share that is mended.
-    mended: Vec<Lanes>,
+    mended: Table<TargetId, Lanes>,
     /// By target: when it was mended or switched off by itself; infinite where it was not.
-    ended: Vec<Lanes>,
+    ended: Table<TargetId, Lanes>,
     /// By automation and lane.
     rules: Vec<[RuleState; LANES]>,
 }
@@ -39,9 +40,9 @@ pub(crate) struct AppliedInterventions {
 /// Capacity that a service got.
 struct Added {
     /// The automation that gave it; [`NONE`] for operators.
-    by: u32,
+    by: Option<usize>,
     lane: usize,
-    service: u32,
+    service: ServiceId,
     at: f64,
     share: f64,
 }
@@ -76,14 +77,14 @@ impl AppliedInterventions {
         if plan.interventions.is_empty() {
             return Self::default();
         }
-        let of_services = || vec![all(0.0); plan.services.len()];
+        let of_services = || Table::filled(all(0.0), plan.services.len());
         Self {
             is_used: true,
             turned_away: of_services(),
             off: of_services(),
             taken: of_services(),
-            mended: vec![all(0.0); plan.targets.len()],
-            ended: vec![all(f64::INFINITY); plan.targets.len()],
+            mended: Table::filled(all(0.0), plan.targets.len()),
+            ended: Table::filled(all(f64::INFINITY), plan.targets.len()),
             rules: vec![[IDLE; LANES]; plan.interventions.automations.len()],
             ..Self::default()
         }
@@ -107,12 +108,12 @@ impl AppliedInterventions {
     }
 
     /// The lanes in which nothing is left of a service.
-    fn gone(&self, service: usize) -> u8 {
+    fn gone(&self, service: ServiceId) -> u8 {
         mask::<LANES>(|lane| self.taken[service][lane] >= 1.0 - SLACK)
     }
 
     /// When a target was mended or switched off by itself.
-    pub(crate) fn ended_at(&self, target: usize, lane: usize) -> f64 {
+    pub(crate) fn ended_at(&self, target: TargetId, lane: usize) -> f64 {
         if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
     }
 
@@ -164,7 +165,7 @@ impl Run<'_> {
         {
             self.interventions.next[lane] += 1;
             match action.undoes {
-                None => self.perform(lane, &action.intervention, NONE, NONE),
+                None => self.perform(lane, &action.intervention, None, None),
                 Some(began) => self.undo_action(lane, &action.intervention, began),
             }
         }
@@ -173,13 +174,13 @@ impl Run<'_> {
             if state.undo <= time {
                 state.undo = f64::INFINITY;
                 let done = std::mem::take(&mut state.done);
-                self.take_back(lane, &rule.intervention, index as u32, done);
+                self.take_back(lane, &rule.intervention, Some(index), done);
             } else if state.due <= time {
                 state.due = f64::INFINITY;
                 state.times += 1;
                 state.done += rule.intervention.share;
                 state.rests_until = time + rule.every;
-                self.perform(lane, &rule.intervention, rule.service, index as u32);
+                self.perform(lane, &rule.intervention, Some(rule.service), Some(index));
             }
         }
     }
@@ -197,7 +198,7 @@ impl Run<'_> {
                 .map(|node| self.failing_share(node, lane))
                 .fold(0.0, f64::max);
             // It acts through its own service, which must be there for that.
-            let is_able = self.interventions.off[rule.service as usize][lane] < 1.0
+            let is_able = self.interventions.off[rule.service][lane] < 1.0
                 && !self.is_failed(rule.service, lane);
             let state = &mut self.interventions.rules[index][lane];
             let holds = failing >= rule.failing - SLACK;
@@ -213,11 +214,17 @@ impl Run<'_> {
         }
     }
 
-    fn perform(&mut self, lane: usize, intervention: &Intervention, by: u32, rule: u32) {
-        let named = intervention.services.iter().copied();
+    fn perform(
+        &mut self,
+        lane: usize,
+        intervention: &Intervention,
+        by: Option<ServiceId>,
+        rule: Option<usize>,
+    ) {
+        let named = intervention.services.iter().copied().map(Some);
         let is_for_all =
             matches!(intervention.kind, InterventionKind::Shed | InterventionKind::Fix);
-        let nobody = (is_for_all && intervention.services.is_empty()).then_some(NONE);
+        let nobody = (is_for_all && intervention.services.is_empty()).then_some(None);
         for service in named.chain(nobody) {
             if !self.progress[lane].without_change {
                 let Intervention { kind, share, .. } = *intervention;
@@ -227,37 +234,51 @@ impl Run<'_> {
         }
     }
 
-    fn perform_on(&mut self, lane: usize, intervention: &Intervention, service: u32, by: u32) {
-        let (index, at) = (service as usize, self.state.time[lane]);
+    fn perform_on(
+        &mut self,
+        lane: usize,
+        intervention: &Intervention,
+        service: Option<ServiceId>,
+        by: Option<usize>,
+    ) {
+        let at = self.state.time[lane];
         let Intervention { kind, share, caller, .. } = *intervention;
-        match kind {
-            InterventionKind::Bypass => self.lead_around(lane, service, caller, share),
-            InterventionKind::Shed if service == NONE => {
+        match (kind, service) {
+            (InterventionKind::Bypass, Some(service)) => {
+                self.lead_around(lane, service, caller, share);
+            }
+            (InterventionKind::Shed, None) => {
                 self.interventions.orders_turned_away[lane] = share;
             }
-            InterventionKind::Shed => self.interventions.turned_away[index][lane] = share,
-            InterventionKind::Restart => {
+            (InterventionKind::Shed, Some(service)) => {
+                self.interventions.turned_away[service][lane] = share;
+            }
+            (InterventionKind::Restart, Some(service)) => {
                 self.restart(service, lane, share, intervention.drained);
             }
-            InterventionKind::AddCapacity => {
+            (InterventionKind::AddCapacity, Some(service)) => {
                 self.interventions.added.push(Added { by, lane, service, at, share });
             }
-            InterventionKind::RemoveCapacity => self.interventions.taken[index][lane] += share,
-            InterventionKind::Disable => {
+            (InterventionKind::RemoveCapacity, Some(service)) => {
+                self.interventions.taken[service][lane] += share;
+            }
+            (InterventionKind::Disable, Some(service)) => {
                 if share >= 1.0 {
-                    self.mend(service, lane);
+                    self.mend(Some(service), lane);
                 }
-                self.interventions.off[index][lane] = share;
+                self.interventions.off[service][lane] = share;
                 self.switch_off(service);
             }
-            InterventionKind::Fix if share >= 1.0 => self.mend(service, lane),
-            InterventionKind::Fix => {
-                for target in 0..self.plan.targets.len() {
-                    if service == NONE || self.is_of(target, service) {
+            (InterventionKind::Fix, _) if share >= 1.0 => self.mend(service, lane),
+            (InterventionKind::Fix, _) => {
+                for target in self.plan.targets.ids() {
+                    if service.is_none_or(|service| self.is_of(target, service)) {
                         self.interventions.mended[target][lane] = share;
                     }
                 }
             }
+            // All else is done to services that are named.
+            (_, None) => {}
         }
     }
 
@@ -270,7 +291,7 @@ impl Run<'_> {
             for service in &intervention.services {
                 let is_it = |added: &Added| {
                     added.lane == lane
-                        && added.by == NONE
+                        && added.by.is_none()
                         && added.service == *service
                         && added.at <= began
                 };
@@ -280,29 +301,34 @@ impl Run<'_> {
                 }
             }
         } else {
-            self.take_back(lane, intervention, NONE, intervention.share);
+            self.take_back(lane, intervention, None, intervention.share);
         }
     }
 
     /// Takes back what an automation did, so much in all.
-    fn take_back(&mut self, lane: usize, intervention: &Intervention, rule: u32, done: f64) {
+    fn take_back(
+        &mut self,
+        lane: usize,
+        intervention: &Intervention,
+        rule: Option<usize>,
+        done: f64,
+    ) {
         for service in intervention.services.iter().copied() {
-            let index = service as usize;
             match intervention.kind {
                 InterventionKind::Bypass => {
                     self.lead_around(lane, service, intervention.caller, 0.0);
                 }
-                InterventionKind::Shed => self.interventions.turned_away[index][lane] = 0.0,
+                InterventionKind::Shed => self.interventions.turned_away[service][lane] = 0.0,
                 InterventionKind::RemoveCapacity => {
-                    let left = self.interventions.taken[index][lane] - done;
+                    let left = self.interventions.taken[service][lane] - done;
                     // Shares that were added up come back to 0 only but for rounding.
-                    self.interventions.taken[index][lane] = if left > SLACK { left } else { 0.0 };
+                    self.interventions.taken[service][lane] = if left > SLACK { left } else { 0.0 };
                 }
                 InterventionKind::AddCapacity => {
                     self.interventions.added.retain(|added| added.lane != lane || added.by != rule);
                 }
                 InterventionKind::Disable => {
-                    self.interventions.off[index][lane] = 0.0;
+                    self.interventions.off[service][lane] = 0.0;
                     self.switch_off(service);
                 }
                 InterventionKind::Restart | InterventionKind::Fix => {}
@@ -311,58 +337,58 @@ impl Run<'_> {
     }
 
     /// Tells the moment about calls that are led around a service: everybody's, or one caller's.
-    fn lead_around(&mut self, lane: usize, service: u32, by: u32, share: f64) {
+    fn lead_around(&mut self, lane: usize, service: ServiceId, by: Option<ServiceId>, share: f64) {
         let plan = self.plan;
-        for (dependency, item) in plan.dependencies.iter().enumerate() {
-            let is_meant = item.caller != NONE
-                && (by == NONE || plan.nodes[item.caller as usize].service == by);
-            if !is_meant {
+        for (dependency, item) in plan.dependencies.entries() {
+            let Some(ObservedCall { call, caller }) = item.observed else { continue };
+            if by.is_some() && plan.nodes[caller].service != by {
                 continue;
             }
-            let members = plan.members_of(&plan.calls[item.call as usize]).iter();
+            let members = plan.members_of(&plan.calls[call]).iter();
             for node in members.map(|member| member.node) {
-                if plan.nodes[node as usize].service == service {
-                    let key = (dependency as u32, node);
+                if plan.nodes[node].service == Some(service) {
+                    let key = (dependency, node);
                     entry(&mut self.state.led_around, key)[lane] = share;
                 }
             }
         }
         for node in plan.nodes_of(service) {
-            for caller in self.index_of_plan.callers_of(node as usize) {
+            for caller in self.index_of_plan.callers_of(node) {
                 self.state.touch(*caller);
             }
         }
     }
 
     /// Tells the moment about the dependencies of a service that is switched off.
-    fn switch_off(&mut self, service: u32) {
-        let (plan, shares) = (self.plan, self.interventions.off[service as usize]);
-        for (dependency, item) in plan.dependencies.iter().enumerate() {
-            if item.caller != NONE && plan.nodes[item.caller as usize].service == service {
-                *entry(&mut self.state.switched_off, dependency as u32) = shares;
+    fn switch_off(&mut self, service: ServiceId) {
+        let (plan, shares) = (self.plan, self.interventions.off[service]);
+        for (dependency, item) in plan.dependencies.entries() {
+            let caller = item.observed.map(|observed| observed.caller);
+            if caller.is_some_and(|caller| plan.nodes[caller].service == Some(service)) {
+                *entry(&mut self.state.switched_off, dependency) = shares;
             }
         }
         self.state.touch_service(service);
     }
 
     /// Ends the cause at a service, or everywhere; if nothing else is broken, altogether.
-    fn mend(&mut self, service: u32, lane: usize) {
+    fn mend(&mut self, service: Option<ServiceId>, lane: usize) {
         if self.progress[lane].ended_at.is_finite() || self.progress[lane].without_change {
             return;
         }
-        let is_open = |target: &usize| {
+        let is_open = |target: &TargetId| {
             has(self.sampled.targets[*target].broken, lane)
                 && self.interventions.ended[*target][lane].is_infinite()
         };
-        let mut open = (0..self.plan.targets.len()).filter(is_open);
-        let is_all = service == NONE || open.all(|target| self.is_of(target, service));
-        if is_all {
+        let mut open = self.plan.targets.ids().iter().filter(is_open);
+        let is_all = service.is_none_or(|service| open.all(|target| self.is_of(target, service)));
+        let Some(service) = service.filter(|_| !is_all) else {
             self.cause_taken_away(lane);
             return;
-        }
+        };
         let time = self.state.time[lane];
         self.end_cause_at(service, lane, time);
-        for target in 0..self.plan.targets.len() {
+        for target in self.plan.targets.ids() {
             if self.is_of(target, service) {
                 let ended = &mut self.interventions.ended[target][lane];
                 *ended = ended.min(time);
@@ -370,7 +396,7 @@ impl Run<'_> {
         }
     }
 
-    fn is_of(&self, target: usize, service: u32) -> bool {
+    fn is_of(&self, target: TargetId, service: ServiceId) -> bool {
         match self.plan.targets[target].hit {
             Hit::Service(hit) | Hit::Endpoint { service: hit, .. } => hit == service,
             Hit::Domain(_) => false,
@@ -396,13 +422,13 @@ impl Run<'_> {
     }
 
     /// The part of a target's failing share that is neither mended nor switched off.
-    pub(crate) fn still_broken(&self, target: usize, lane: usize) -> f64 {
+    pub(crate) fn still_broken(&self, target: TargetId, lane: usize) -> f64 {
         if !self.interventions.is_used {
             return 1.0;
         }
         let off = match self.plan.targets[target].hit {
             Hit::Service(service) | Hit::Endpoint { service, .. } => {
-                self.interventions.off[service as usize][lane]
+                self.interventions.off[service][lane]
             }
             Hit::Domain(_) => 0.0,
         };
@@ -419,7 +445,7 @@ impl Run<'_> {
     }
 
     /// Applies to the survival of a service what was done to it on purpose.
-    pub(crate) fn leave_on_purpose(&self, service: usize, left: &mut SurvivalProducts) {
+    pub(crate) fn leave_on_purpose(&self, service: ServiceId, left: &mut SurvivalProducts) {
         if !self.interventions.is_used {
             return;
         }
@@ -436,28 +462,27 @@ impl Run<'_> {
 
     /// Brings capacities, and the lanes in which services are down without overload, in line with what
     /// was done.
-    pub(crate) fn change_capacities(&self, capacities: &mut [(Lanes, u8)]) {
+    pub(crate) fn change_capacities(&self, capacities: &mut Table<ServiceId, (Lanes, u8)>) {
         if !self.interventions.is_used {
             return;
         }
-        let limited =
-            self.plan.services.iter().enumerate().filter(|(_, service)| service.utilization > 0.0);
-        for index in limited.map(|(index, _)| index) {
-            capacities[index].1 |= self.interventions.gone(index);
+        let limited = self.plan.services.entries().filter(|(_, service)| service.utilization > 0.0);
+        for (id, service) in limited {
+            capacities[id].1 |= self.interventions.gone(id);
             let acts = &self.interventions;
-            let mut factors: Lanes = array(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
-            for added in acts.added.iter().filter(|added| added.service as usize == index) {
-                let warmup = self.plan.services[index].warmup;
+            let mut factors: Lanes = array(|lane| (1.0 - acts.taken[id][lane]).max(0.0));
+            for added in acts.added.iter().filter(|added| added.service == id) {
+                let warmup = service.warmup;
                 factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);
             }
             for lane in 0..LANES {
-                capacities[index].0[lane] *= factors[lane];
+                capacities[id].0[lane] *= factors[lane];
             }
         }
     }
 
     /// The share of requests to a service that is not turned away on purpose.
-    pub(crate) fn arriving(&self, service: usize) -> Lanes {
+    pub(crate) fn arriving(&self, service: ServiceId) -> Lanes {
         if self.interventions.is_used {
             self.interventions.turned_away[service].map(|share| 1.0 - share)
         } else {
@@ -469,18 +494,17 @@ impl Run<'_> {
     pub(crate) fn next_added(&self, lane: usize, time: f64) -> f64 {
         let added = self.interventions.added.iter().filter(|added| added.lane == lane);
         let next = |added: &Added| {
-            self.next_ramp(added.at, self.plan.services[added.service as usize].warmup, time)
+            self.next_ramp(added.at, self.plan.services[added.service].warmup, time)
         };
         added.map(next).fold(f64::INFINITY, f64::min)
     }
 
     /// The factor on the calls of nodes that are switched off, where some are.
-    pub(crate) fn suppressed(&self) -> impl Iterator<Item = (u32, Lanes)> + '_ {
-        let services =
-            self.interventions.off.iter().enumerate().filter(|(_, off)| !same(off, &all(0.0)));
+    pub(crate) fn suppressed(&self) -> impl Iterator<Item = (NodeId, Lanes)> + '_ {
+        let services = self.interventions.off.entries().filter(|(_, off)| !same(off, &all(0.0)));
         services.flat_map(|(service, off)| {
             let factor = off.map(|off| 1.0 - off);
-            self.plan.nodes_of(service as u32).map(move |node| (node, factor))
+            self.plan.nodes_of(service).map(move |node| (node, factor))
         })
     }
 }

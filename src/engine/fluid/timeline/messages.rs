@@ -3,6 +3,7 @@
 //! While loads are constant what waits grows or shrinks at a constant rate, so the next time at which a
 //! buffer is full or empty, or orders become late, is computed.
 
+use crate::compile::plan::FlowId;
 use crate::engine::fluid::load::messages::LEVEL_SLACK;
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
@@ -15,10 +16,10 @@ impl Run<'_> {
         if !self.loads.is_timed {
             return;
         }
-        for (index, consumer) in self.plan.consumers.iter().enumerate() {
-            let [comes, takes] = self.state.message_rates(&self.loads, users, index);
-            let waits = self.state.messages[index];
-            self.message_growth[index] = array(|lane| {
+        for (id, consumer) in self.plan.consumers.entries() {
+            let [comes, takes] = self.state.message_rates(&self.loads, users, id);
+            let waits = self.state.messages[id];
+            self.message_growth[id] = array(|lane| {
                 let growth = comes[lane] - takes[lane];
                 let is_at_end =
                     if growth > 0.0 { waits[lane] >= consumer.holds } else { waits[lane] <= 0.0 };
@@ -30,17 +31,17 @@ impl Run<'_> {
     /// Lets messages gather or be taken in one lane until a later time.
     pub(crate) fn advance_messages(&mut self, lane: usize, until: f64) {
         let duration = until - self.state.time[lane];
-        for (index, consumer) in self.plan.consumers.iter().enumerate() {
-            let growth = self.message_growth[index][lane];
+        for (id, consumer) in self.plan.consumers.entries() {
+            let growth = self.message_growth[id][lane];
             if growth == 0.0 || duration <= 0.0 {
                 continue;
             }
-            let before = self.state.messages[index];
+            let before = self.state.messages[id];
             let after = before[lane] + growth * duration;
             let after = if after <= LEVEL_SLACK { 0.0 } else { after.min(consumer.holds) };
-            self.state.messages[index][lane] = after;
-            if !same(&before, &self.state.messages[index]) {
-                self.state.touch_callers_of_consumer(index);
+            self.state.messages[id][lane] = after;
+            if !same(&before, &self.state.messages[id]) {
+                self.state.touch_callers_of_consumer(id);
             }
         }
     }
@@ -48,9 +49,9 @@ impl Run<'_> {
     /// Returns when a buffer is full or empty next, or orders begin or cease to be late.
     pub(crate) fn next_message(&self, lane: usize) -> f64 {
         let mut next = f64::INFINITY;
-        for (index, consumer) in self.plan.consumers.iter().enumerate() {
-            let growth = self.message_growth[index][lane];
-            let waits = self.state.messages[index][lane];
+        for (id, consumer) in self.plan.consumers.entries() {
+            let growth = self.message_growth[id][lane];
+            let waits = self.state.messages[id][lane];
             if growth == 0.0 {
                 continue;
             }
@@ -63,14 +64,13 @@ impl Run<'_> {
     }
 
     /// Returns the share of a flow's orders of which some message waits longer than is promised.
-    pub(crate) fn late_messages(&self, flow: usize, lane: usize) -> f64 {
+    pub(crate) fn late_messages(&self, flow: FlowId, lane: usize) -> f64 {
         let flow = &self.plan.flows[flow];
         let mut on_time = 1.0;
         for (consumer, share) in &flow.messages {
-            let index = *consumer as usize;
-            let beyond = self.state.messages[index][lane] - flow.promised;
+            let beyond = self.state.messages[*consumer][lane] - flow.promised;
             let is_late = beyond > LEVEL_SLACK
-                || (beyond >= -LEVEL_SLACK && self.message_growth[index][lane] >= 0.0);
+                || (beyond >= -LEVEL_SLACK && self.message_growth[*consumer][lane] >= 0.0);
             if is_late {
                 on_time *= 1.0 - share;
             }

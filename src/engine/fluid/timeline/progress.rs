@@ -1,10 +1,11 @@
 //! The course of a trial: rollout, gates, detection, rollback, and what comes next.
 
-use crate::compile::plan::{Delay, Plan, Schedule, Stage, Target};
+use crate::compile::plan::{Delay, Plan, Schedule, Stage, Target, TargetId};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::has;
 use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::Event;
+use crate::model::id::Table;
 
 /// Where one trial stands.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct TrialProgress {
     /// The step of the baseline that holds now.
     pub(crate) base_step: usize,
     /// By target, where some has a rollout of its own.
-    targets: Vec<TargetProgress>,
+    targets: Table<TargetId, TargetProgress>,
 }
 
 /// How far the rollout of one target has come.
@@ -83,12 +84,16 @@ impl TrialProgress {
             worsened: false,
             has_shown: false,
             base_step: 0,
-            targets: if has_own { plan.targets.iter().map(first_of).collect() } else { Vec::new() },
+            targets: if has_own {
+                plan.targets.iter().map(first_of).collect()
+            } else {
+                Table::new()
+            },
         }
     }
 
     /// Returns the share of instances of a target that has the change.
-    pub(crate) fn exposure_of(&self, target: usize, plan: &Plan) -> f64 {
+    pub(crate) fn exposure_of(&self, target: TargetId, plan: &Plan) -> f64 {
         let item = &plan.targets[target];
         let exposure =
             if item.stages.is_empty() { self.exposure } else { self.targets[target].exposure };
@@ -134,7 +139,7 @@ impl Run<'_> {
         self.sampled.change_outages(self.plan, services_in, lane, time);
         for index in 0..self.sampled.changed_services.len() {
             let service = self.sampled.changed_services[index];
-            if has(self.sampled.down[service as usize], lane) {
+            if has(self.sampled.down[service], lane) {
                 self.register_affected(service);
             }
         }
@@ -236,7 +241,7 @@ impl Run<'_> {
 
     /// The same for targets with a rollout of their own.
     fn stages_of_targets(&mut self, lane: usize, time: f64) {
-        for target in 0..self.progress[lane].targets.len() {
+        for target in self.progress[lane].targets.ids() {
             let item = &self.plan.targets[target];
             while !self.progress[lane].is_detected()
                 && time >= self.progress[lane].targets[target].stage_end
@@ -266,7 +271,7 @@ impl Run<'_> {
 
     /// Starts the onset of targets that the exposure has reached.
     fn arm_targets(&mut self, lane: usize, time: f64) {
-        for (target, item) in self.plan.targets.iter().enumerate() {
+        for (target, item) in self.plan.targets.entries() {
             let exposure = self.progress[lane].exposure_of(target, self.plan);
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= item.min_exposure {
@@ -339,7 +344,9 @@ impl Run<'_> {
         if !course.without_change && self.plan.schedule.is_some() {
             if !course.is_detected() {
                 due(course.stage_end);
-                course.targets.iter().for_each(|target| due(target.stage_end));
+                for target in &course.targets {
+                    due(target.stage_end);
+                }
                 due(course.ordinary_at);
                 due(course.corrupt_at);
                 let runs = [course.ordinary_at, course.corrupt_at].map(f64::is_finite);
@@ -365,28 +372,35 @@ impl Run<'_> {
                 }
             }
         }
-        later(next_wait);
-        later(self.next_message(lane));
-        later(self.next_customers(lane));
-        later(self.next_refill(lane));
-        later(course.repair_at);
-        later(self.sampled.next_outage(lane));
-        later(self.next_failover(lane));
+        // In one loop, so that the comparison is compiled into it once.
+        for at in [
+            next_wait,
+            self.next_message(lane),
+            self.next_customers(lane),
+            self.next_refill(lane),
+            course.repair_at,
+            self.sampled.next_outage(lane),
+            self.next_failover(lane),
+            self.next_added(lane, time),
+            self.next_repair(lane, time),
+        ] {
+            later(at);
+        }
         let [fades, faded] = course.fades;
         if fades.is_finite() && course.ended_at.is_infinite() {
             later(self.next_ramp(fades, faded - fades, time));
         }
-        later(self.next_added(lane, time));
-        later(self.next_repair(lane, time));
         for held in self.pending_restarts.iter().filter(|held| held.lane == lane) {
-            let warmup = self.plan.services[held.service as usize].warmup;
+            let warmup = self.plan.services[held.service].warmup;
             later(self.next_ramp(held.at, warmup, time));
         }
         for limits in &self.index_of_plan.limits {
             for cohort in &self.state.cohorts {
                 let since = cohort.failing_since(limits.watched)[lane];
                 if since.is_finite() {
-                    limits.after.iter().for_each(|after| later(since + after));
+                    for after in &limits.after {
+                        later(since + after);
+                    }
                 }
             }
         }

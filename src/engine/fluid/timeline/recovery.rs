@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use crate::compile::plan::StartNeed;
+use crate::compile::plan::{NodeId, ServiceId, StartNeed};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{Shares, has};
@@ -13,7 +13,7 @@ use crate::engine::trace::Event;
 #[derive(Clone, Debug)]
 pub(crate) struct PendingRestart {
     pub(crate) lane: usize,
-    pub(crate) service: u32,
+    pub(crate) service: ServiceId,
     /// When it serves again; infinite for never.
     pub(crate) at: f64,
     /// Whether it failed through its calls: then what it keeps does not add to what they do.
@@ -25,12 +25,12 @@ pub(crate) struct PendingRestart {
     /// The share of it that restarts: 1 but for what operators start anew in part.
     pub(crate) part: f64,
     /// For each of its nodes and each cohort the slow and the down share that it keeps.
-    shares: Vec<(u32, Vec<(f64, f64)>)>,
+    shares: Vec<(NodeId, Vec<(f64, f64)>)>,
 }
 
 impl PendingRestart {
     /// The slow and down share that a node keeps until the restart.
-    pub(crate) fn share_of(&self, node: u32, cohort: usize) -> (f64, f64) {
+    pub(crate) fn share_of(&self, node: NodeId, cohort: usize) -> (f64, f64) {
         let kept = self.shares.iter().find(|(held, _)| *held == node);
         kept.map_or((0.0, 0.0), |(_, shares)| shares[cohort])
     }
@@ -39,11 +39,10 @@ impl PendingRestart {
 impl Run<'_> {
     /// Ends the cause in one lane: decides from the last moment what must restart, and when.
     pub(crate) fn end_cause(&mut self, lane: usize, time: f64) {
-        let mut restarting: BTreeMap<u32, PendingRestart> = BTreeMap::new();
-        for service in 0..self.plan.services.len() as u32 {
-            let index = service as usize;
-            let mut targets = self.index_of_plan.targets_of[index].iter();
-            let fell = has(self.fallen[index], lane);
+        let mut restarting: BTreeMap<ServiceId, PendingRestart> = BTreeMap::new();
+        for service in self.plan.services.ids() {
+            let mut targets = self.index_of_plan.targets_of[service].iter();
+            let fell = has(self.fallen[service], lane);
             if fell || targets.any(|target| self.must_restart(*target, lane)) {
                 restarting.insert(service, self.hold_target(service, lane));
             }
@@ -61,8 +60,8 @@ impl Run<'_> {
     }
 
     /// The same for one service alone, while others are still broken.
-    pub(crate) fn end_cause_at(&mut self, service: u32, lane: usize, time: f64) {
-        let mut targets = self.index_of_plan.targets_of[service as usize].iter();
+    pub(crate) fn end_cause_at(&mut self, service: ServiceId, lane: usize, time: f64) {
+        let mut targets = self.index_of_plan.targets_of[service].iter();
         if targets.any(|target| self.must_restart(*target, lane)) {
             let held = self.hold_target(service, lane);
             self.hold_all(BTreeMap::from([(service, held)]), lane, time);
@@ -70,16 +69,16 @@ impl Run<'_> {
     }
 
     /// Starts a share of a service anew, or lets it wait for nothing any more.
-    pub(crate) fn restart(&mut self, service: u32, lane: usize, share: f64, drained: bool) {
+    pub(crate) fn restart(&mut self, service: ServiceId, lane: usize, share: f64, drained: bool) {
         let time = self.state.time[lane];
-        let at = time + self.plan.services[service as usize].restart;
-        let overload = &mut self.state.overload[service as usize][lane];
+        let at = time + self.plan.services[service].restart;
+        let overload = &mut self.state.overload[service][lane];
         *overload *= 1.0 - share;
-        if let Some(backlog) = self.loads.backlog.get_mut(service as usize) {
+        if let Some(backlog) = self.loads.backlog.get_mut(service) {
             // What waits in a process is lost with it, and nobody waits for that any more.
             backlog[lane] *= 1.0 - share;
-            self.waits_before[service as usize][lane] = 0.0;
-            self.loads.dirty.mark(service as usize);
+            self.waits_before[service][lane] = 0.0;
+            self.loads.dirty.mark(service);
         }
         self.state.touch_service(service);
         let waiting = self.pending_restarts.iter_mut().find(|pending_restart| {
@@ -99,7 +98,12 @@ impl Run<'_> {
         self.replace(PendingRestart { at, fell: share >= 1.0, drained, part: share, ..held });
     }
 
-    fn hold_all(&mut self, restarting: BTreeMap<u32, PendingRestart>, lane: usize, time: f64) {
+    fn hold_all(
+        &mut self,
+        restarting: BTreeMap<ServiceId, PendingRestart>,
+        lane: usize,
+        time: f64,
+    ) {
         if restarting.is_empty() {
             return;
         }
@@ -121,21 +125,21 @@ impl Run<'_> {
     }
 
     /// The worst node of a service that crashes when its calls fail, if they have.
-    fn crashed_node(&self, service: u32, lane: usize) -> Option<u32> {
-        let unanswered = |node: u32| self.node_share(node, lane, Shares::unanswered);
+    fn crashed_node(&self, service: ServiceId, lane: usize) -> Option<NodeId> {
+        let unanswered = |node: NodeId| self.node_share(node, lane, Shares::unanswered);
         let worst = self
             .plan
             .nodes_of(service)
             .reduce(|worst, node| if unanswered(node) > unanswered(worst) { node } else { worst });
         worst.filter(|node| {
-            let is_up = !has(self.sampled.down[service as usize], lane);
+            let is_up = !has(self.sampled.down[service], lane);
             is_up && unanswered(*node) >= self.plan.failed - SLACK
         })
     }
 
     /// Returns the failure that a service keeps where targets or their domains broke it.
-    fn hold_target(&self, service: u32, lane: usize) -> PendingRestart {
-        let fell = has(self.fallen[service as usize], lane);
+    fn hold_target(&self, service: ServiceId, lane: usize) -> PendingRestart {
+        let fell = has(self.fallen[service], lane);
         let keeps = |node, cohort| {
             if fell { (0.0, 1.0) } else { self.lasting_harm(node, cohort, lane) }
         };
@@ -144,9 +148,9 @@ impl Run<'_> {
 
     /// Returns the failure that a crashed service keeps, in all its nodes: what was slow and down
     /// in the worst.
-    fn hold_crash(&self, service: u32, worst: u32, lane: usize) -> PendingRestart {
+    fn hold_crash(&self, service: ServiceId, worst: NodeId, lane: usize) -> PendingRestart {
         let keeps = |_, cohort: usize| {
-            let shares = &self.state.cohorts[cohort].shares[worst as usize];
+            let shares = &self.state.cohorts[cohort].shares[worst];
             (shares.slow[lane], shares.down[lane])
         };
         PendingRestart { crashed: true, ..self.hold(service, lane, keeps) }
@@ -154,9 +158,9 @@ impl Run<'_> {
 
     fn hold(
         &self,
-        service: u32,
+        service: ServiceId,
         lane: usize,
-        keeps: impl Fn(u32, usize) -> (f64, f64),
+        keeps: impl Fn(NodeId, usize) -> (f64, f64),
     ) -> PendingRestart {
         let cohorts = self.state.cohorts.len();
         let shares = self
@@ -184,26 +188,27 @@ impl Run<'_> {
     /// which they come back, so the earliest members of an `any_of` are known when they are needed.
     fn restart_times(
         &self,
-        restarting: &BTreeMap<u32, PendingRestart>,
+        restarting: &BTreeMap<ServiceId, PendingRestart>,
         lane: usize,
         ended: f64,
-    ) -> BTreeMap<u32, f64> {
+    ) -> BTreeMap<ServiceId, f64> {
         // What restarts already has its time.
         let waits = |item: &&PendingRestart| {
             item.lane == lane && ended < item.at && !restarting.contains_key(&item.service)
         };
-        let waiting: BTreeMap<u32, f64> = self
+        let waiting: BTreeMap<ServiceId, f64> = self
             .pending_restarts
             .iter()
             .filter(waits)
             .map(|pending_restart| (pending_restart.service, pending_restart.at))
             .collect();
-        let not_there: BTreeSet<u32> = restarting.keys().chain(waiting.keys()).copied().collect();
-        let mut open: BTreeMap<u32, Vec<(&StartNeed, u32)>> = BTreeMap::new();
-        let mut waited_for: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        let not_there: BTreeSet<ServiceId> =
+            restarting.keys().chain(waiting.keys()).copied().collect();
+        let mut open: BTreeMap<ServiceId, Vec<(&StartNeed, u32)>> = BTreeMap::new();
+        let mut waited_for: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
         for service in restarting.keys() {
             let mut needs = Vec::new();
-            for need in &self.plan.services[*service as usize].start_needs {
+            for need in &self.plan.services[*service].start_needs {
                 let still = self.still_needed(need, &not_there, lane);
                 if still > 0 {
                     needs.push((need, still));
@@ -214,9 +219,9 @@ impl Run<'_> {
             }
             open.insert(*service, needs);
         }
-        let mut coming: BinaryHeap<Reverse<(OrderedTime, u32)>> = BinaryHeap::new();
-        let restart = |service: u32, ready: f64| {
-            Reverse((OrderedTime(ready + self.plan.services[service as usize].restart), service))
+        let mut coming: BinaryHeap<Reverse<(OrderedTime, ServiceId)>> = BinaryHeap::new();
+        let restart = |service: ServiceId, ready: f64| {
+            Reverse((OrderedTime(ready + self.plan.services[service].restart), service))
         };
         for (service, needs) in &open {
             if needs.is_empty() {
@@ -248,7 +253,7 @@ impl Run<'_> {
     }
 
     /// How many members of a need must still come back.
-    fn still_needed(&self, need: &StartNeed, not_there: &BTreeSet<u32>, lane: usize) -> u32 {
+    fn still_needed(&self, need: &StartNeed, not_there: &BTreeSet<ServiceId>, lane: usize) -> u32 {
         let there = need.any_of.iter().filter(|(service, node)| {
             let fails_anyway = need.start_only && self.baseline.start_failed(*node, lane, self);
             !not_there.contains(service) && !fails_anyway

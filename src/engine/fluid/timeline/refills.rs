@@ -1,6 +1,6 @@
 //! Caches that were lost and come back cold: each miss that is answered fills them again.
 
-use crate::compile::plan::{NONE, Refill};
+use crate::compile::plan::{NodeId, Refill, RefillId};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::LANES;
@@ -11,12 +11,12 @@ impl Run<'_> {
         if !self.loads.is_timed {
             return;
         }
-        for index in 0..self.plan.refills.len() {
+        for id in self.plan.refills.ids() {
             for lane in 0..LANES {
-                let refill = &self.plan.refills[index];
-                if self.state.refilled[index][lane] != 0.0 && self.is_cache_lost(refill, lane) {
-                    self.state.refilled[index][lane] = 0.0;
-                    self.touch_refilled(index);
+                let refill = &self.plan.refills[id];
+                if self.state.refilled[id][lane] != 0.0 && self.is_cache_lost(refill, lane) {
+                    self.state.refilled[id][lane] = 0.0;
+                    self.touch_refilled(id);
                 }
             }
         }
@@ -26,58 +26,58 @@ impl Run<'_> {
     /// health.
     pub(crate) fn is_cache_lost(&self, refill: &Refill, lane: usize) -> bool {
         let failed = self.plan.failed - SLACK;
-        if refill.cache != NONE {
-            return self.failing_share(refill.cache, lane) >= failed;
+        if let Some(cache) = refill.cache {
+            return self.failing_share(cache, lane) >= failed;
         }
-        let fails = |node: u32| {
+        let fails = |node: NodeId| {
             self.over_cohorts(lane, |cohort| {
-                let own = self.state.cohorts[cohort].own_of(node as usize);
+                let own = self.state.cohorts[cohort].own_of(node);
                 own.map_or(0.0, |own| 1.0 - own.0[1][lane])
             })
         };
-        refill.service != NONE
-            && self.plan.nodes_of(refill.service).any(|node| fails(node) >= failed)
+        let of_service = |service| self.plan.nodes_of(service).any(|node| fails(node) >= failed);
+        refill.service.is_some_and(of_service)
     }
 
-    fn touch_refilled(&mut self, index: usize) {
-        for caller in &self.plan.refills[index].callers {
+    fn touch_refilled(&mut self, id: RefillId) {
+        for caller in &self.plan.refills[id].callers {
             self.state.touch(*caller);
         }
     }
 
     /// Returns the share of the misses of a cache that is answered and fills it.
-    fn refills_by(&self, index: usize, lane: usize) -> f64 {
-        if self.is_cache_lost(&self.plan.refills[index], lane) {
+    fn refills_by(&self, id: RefillId, lane: usize) -> f64 {
+        if self.is_cache_lost(&self.plan.refills[id], lane) {
             return 0.0;
         }
-        self.over_cohorts(lane, |cohort| self.state.cohorts[cohort].misses_answered[index][lane])
+        self.over_cohorts(lane, |cohort| self.state.cohorts[cohort].misses_answered[id][lane])
     }
 
     /// Lets the caches of one lane fill until a later time.
     pub(crate) fn advance_refills(&mut self, lane: usize, until: f64) {
         let duration = until - self.state.time[lane];
-        for index in 0..self.plan.refills.len() {
-            let before = self.state.refilled[index][lane];
+        for id in self.plan.refills.ids() {
+            let before = self.state.refilled[id][lane];
             if before.is_infinite() || duration <= 0.0 {
                 continue;
             }
-            let refill = &self.plan.refills[index];
-            let after = before + self.refills_by(index, lane) * duration;
+            let refill = &self.plan.refills[id];
+            let after = before + self.refills_by(id, lane) * duration;
             let warm = refill.warm_share(after);
             let is_full = warm >= 1.0;
             if is_full || warm != refill.warm_share(before) {
-                self.touch_refilled(index);
+                self.touch_refilled(id);
             }
-            self.state.refilled[index][lane] = if is_full { f64::INFINITY } else { after };
+            self.state.refilled[id][lane] = if is_full { f64::INFINITY } else { after };
         }
     }
 
     /// Returns when some cache next answers more.
     pub(crate) fn next_refill(&self, lane: usize) -> f64 {
         let mut next = f64::INFINITY;
-        for (index, refill) in self.plan.refills.iter().enumerate() {
-            let refilled = self.state.refilled[index][lane];
-            let by = if refilled.is_finite() { self.refills_by(index, lane) } else { 0.0 };
+        for (id, refill) in self.plan.refills.entries() {
+            let refilled = self.state.refilled[id][lane];
+            let by = if refilled.is_finite() { self.refills_by(id, lane) } else { 0.0 };
             if by > 0.0 {
                 let after = (refill.next_step(refilled) - refilled) / by;
                 next = next.min(self.state.time[lane] + after);

@@ -4,7 +4,7 @@
 //! While loads are constant all of it grows or shrinks at a constant rate, so the next time at which
 //! a queue is full or empty, or a wait crosses the timeout of a caller, is computed.
 
-use crate::compile::plan::{Hit, Lognormal, NONE};
+use crate::compile::plan::{Hit, Lognormal, ServiceId};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::propagation::delays::{EDGE, LONGEST};
 use crate::engine::fluid::propagation::step_state::{Echo, Slowed};
@@ -51,7 +51,7 @@ impl Run<'_> {
         }
         for cohort in 0..self.state.cohorts.len() {
             let mut slowed: Vec<Slowed<LANES>> = Vec::new();
-            for (target, item) in self.plan.targets.iter().enumerate() {
+            for (target, item) in self.plan.targets.entries() {
                 if item.slow_adds.is_infinite() {
                     continue;
                 }
@@ -91,8 +91,8 @@ impl Run<'_> {
             return;
         }
         self.state.look_at_pools(&mut self.loads);
-        for &index in &self.index_of_plan.queued {
-            self.state.wait_in_queue(&mut self.loads, index, alive);
+        for &id in &self.index_of_plan.queued {
+            self.state.wait_in_queue(&mut self.loads, id, alive);
         }
         self.note_wait_rates();
     }
@@ -103,19 +103,19 @@ impl Run<'_> {
             return false;
         }
         let mut changed = false;
-        for &index in &self.index_of_plan.queued {
-            let service = &self.plan.services[index];
+        for &id in &self.index_of_plan.queued {
+            let service = &self.plan.services[id];
             let rates: Lanes = array(|lane| {
-                let growth = self.loads.growth(service, index, lane);
-                let working = self.loads.working(service, index, lane);
+                let growth = self.loads.growth(service, id, lane);
+                let working = self.loads.working(service, id, lane);
                 // The wait is the backlog over the work done in a second.
                 if growth != 0.0 && working > 0.0 { growth / working } else { 0.0 }
             });
-            if same(&self.state.wait_rates[index], &rates) {
+            if same(&self.state.wait_rates[id], &rates) {
                 continue;
             }
-            self.state.wait_rates[index] = rates;
-            self.state.touch_service(index as u32);
+            self.state.wait_rates[id] = rates;
+            self.state.touch_service(id);
             changed = true;
         }
         changed
@@ -128,16 +128,16 @@ impl Run<'_> {
         if self.state.waits.is_empty() || !self.loads.is_timed {
             return has_jumped;
         }
-        for &index in &self.index_of_plan.queued {
+        for &id in &self.index_of_plan.queued {
             for lane in 0..LANES {
-                let (before, now) = (self.waits_before[index][lane], self.state.waits[index][lane]);
+                let (before, now) = (self.waits_before[id][lane], self.state.waits[id][lane]);
                 if now < before - EDGE && before.is_finite() {
-                    let echo: &mut Echo<LANES> = &mut self.state.echoes[index];
+                    let echo: &mut Echo<LANES> = &mut self.state.echoes[id];
                     (echo.wait[lane], echo.since[lane]) = (before, self.state.time[lane]);
-                    self.state.touch_service_callers(index as u32);
+                    self.state.touch_service_callers(id);
                     has_jumped = true;
                 }
-                self.waits_before[index][lane] = now;
+                self.waits_before[id][lane] = now;
             }
         }
         has_jumped
@@ -150,26 +150,26 @@ impl Run<'_> {
             return;
         }
         let mut is_waiting = false;
-        for &index in &self.index_of_plan.queued {
-            let service = &self.plan.services[index];
-            let growth = self.loads.growth(service, index, lane);
+        for &id in &self.index_of_plan.queued {
+            let service = &self.plan.services[id];
+            let growth = self.loads.growth(service, id, lane);
             if growth != 0.0 {
-                let longest = self.loads.longest(service, index, lane);
-                let backlog = &mut self.loads.backlog[index][lane];
+                let longest = self.loads.longest(service, id, lane);
+                let backlog = &mut self.loads.backlog[id][lane];
                 let after = *backlog + growth * duration;
                 // Exactly 0, or it would be about to run empty again and again.
                 *backlog = if after <= SLACK { 0.0 } else { after.min(longest) };
-                self.loads.dirty.mark(index);
+                self.loads.dirty.mark(id);
             }
-            self.waits_before[index][lane] = (self.state.waits[index][lane]
-                + self.state.wait_rates[index][lane] * duration)
+            self.waits_before[id][lane] = (self.state.waits[id][lane]
+                + self.state.wait_rates[id][lane] * duration)
                 .clamp(0.0, LONGEST);
-            is_waiting |= growth != 0.0 || self.loads.backlog[index][lane] > 0.0;
+            is_waiting |= growth != 0.0 || self.loads.backlog[id][lane] > 0.0;
             if service.concurrency.is_finite() {
-                let hanging = self.state.hanging(&self.loads, index)[lane];
-                let stuck = &mut self.loads.stuck[index][lane];
+                let hanging = self.state.hanging(&self.loads, id)[lane];
+                let stuck = &mut self.loads.stuck[id][lane];
                 let after = if hanging > 0.0 { *stuck + hanging * duration } else { 0.0 };
-                let threads = service.concurrency * self.loads.speed[index][lane];
+                let threads = service.concurrency * self.loads.speed[id][lane];
                 // Rounding must not leave a thread that is never taken.
                 let capped = if after >= threads - 1e-6 * threads { threads } else { after };
                 *stuck = capped;
@@ -197,20 +197,20 @@ impl Run<'_> {
         }
         let mut after = f64::INFINITY;
         let mut moves = false;
-        for &index in &self.index_of_plan.queued {
-            let service = &self.plan.services[index];
-            let growth = self.loads.growth(service, index, lane);
-            let backlog = self.loads.backlog[index][lane];
+        for &id in &self.index_of_plan.queued {
+            let service = &self.plan.services[id];
+            let growth = self.loads.growth(service, id, lane);
+            let backlog = self.loads.backlog[id][lane];
             if growth > 0.0 {
-                after = after.min((self.loads.longest(service, index, lane) - backlog) / growth);
+                after = after.min((self.loads.longest(service, id, lane) - backlog) / growth);
             } else if growth < 0.0 {
                 after = after.min(backlog / -growth);
             }
             moves |= growth != 0.0;
             if service.concurrency.is_finite() {
-                let hanging = self.state.hanging(&self.loads, index)[lane];
-                let threads = service.concurrency * self.loads.speed[index][lane];
-                let free = threads - self.loads.stuck[index][lane];
+                let hanging = self.state.hanging(&self.loads, id)[lane];
+                let threads = service.concurrency * self.loads.speed[id][lane];
+                let free = threads - self.loads.stuck[id][lane];
                 if hanging > 0.0 && free > SLACK {
                     after = after.min(free / hanging);
                 }
@@ -231,13 +231,13 @@ impl Run<'_> {
     }
 
     /// Whether so much work waits at a service that somebody gives up on it, and it does not get less.
-    pub(crate) fn is_swamped(&self, index: usize, lane: usize) -> bool {
-        let Some(wait) = self.state.waits.get(index).map(|wait| wait[lane]) else { return false };
-        let service = &self.plan.services[index];
+    pub(crate) fn is_swamped(&self, id: ServiceId, lane: usize) -> bool {
+        let Some(wait) = self.state.waits.get(id).map(|wait| wait[lane]) else { return false };
+        let service = &self.plan.services[id];
         let patience = self.plan.flows.iter().map(|flow| flow.patience);
         let shortest = patience.fold(service.timeouts[0], f64::min);
-        let arriving = self.loads.arriving(service, index, lane);
-        wait >= shortest - EDGE && arriving >= self.loads.working(service, index, lane) - SLACK
+        let arriving = self.loads.arriving(service, id, lane);
+        wait >= shortest - EDGE && arriving >= self.loads.working(service, id, lane) - SLACK
     }
 
     /// In how many seconds some delay crosses the timeout of a caller, the patience of a customer, or
@@ -246,20 +246,21 @@ impl Run<'_> {
         let plan = self.plan;
         let mut next = f64::INFINITY;
         for cohort in &self.state.cohorts {
-            for (index, node) in plan.nodes.iter().enumerate() {
-                if cohort.quiet[index] || node.service == NONE {
+            for (id, node) in plan.nodes.entries() {
+                let Some(service) = node.service else { continue };
+                if cohort.quiet[id] {
                     continue;
                 }
-                let usual = plan.services[node.service as usize].latency;
-                let delay = &cohort.delays[index][lane];
+                let usual = plan.services[service].latency;
+                let delay = &cohort.delays[id][lane];
                 // Also where no caller has a timeout: customers lose their patience.
                 next = next.min(delay.crosses());
-                for timeout in self.index_of_plan.timeouts_at(index) {
+                for timeout in self.index_of_plan.timeouts_at(id) {
                     next = next.min(delay.next_crossing(usual, *timeout));
                 }
             }
             for flow in &plan.flows {
-                let delay = &cohort.delays[flow.node as usize][lane];
+                let delay = &cohort.delays[flow.node][lane];
                 next = next.min(delay.crosses());
                 let usual: Lognormal = flow.latency;
                 next = next.min(delay.next_crossing(usual, flow.patience));
