@@ -111,6 +111,12 @@ formats! {
     Nais = "nais", Deployment;
     /// Any YAML or JSON, by paths that the user gives.
     Mapping = "mapping", Written;
+    /// Objectives in the form of `OpenSLO`.
+    Openslo = "openslo", Written;
+    /// Objectives of Sloth.
+    Sloth = "sloth", Written;
+    /// Objectives of Pyrra.
+    Pyrra = "pyrra", Written;
 }
 
 impl Format {

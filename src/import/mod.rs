@@ -25,13 +25,16 @@ pub use graph::merge::{Merged, aliases_of, merge_graph};
 pub use graph::names::shell_word;
 pub use graph::summary::{most_called, summary_lines};
 pub use graph::write::{write_topology, yaml_scalar};
-pub use graph::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService};
+pub use graph::{
+    EvidenceGraph, ImportedDependency, ImportedFlow, ImportedObjective, ImportedService,
+};
 pub use recognition::{Recognition, Unrendered, recognize_file};
 
 use formats::{
     aspire, backstage, bering, cloudformation, compose, csv, d2, dot, ecs, edges, entities,
     graphml, hubble, isotope, jaeger, kiali, kubernetes, linkerd, mapping, mermaid, mubench, nais,
-    otlp, plantuml, prometheus, skywalking, spigo, structurizr, terraform, xray, zipkin,
+    objectives, otlp, plantuml, prometheus, skywalking, spigo, structurizr, terraform, xray,
+    zipkin,
 };
 use graph::{flows, kinds, summary as found};
 
@@ -161,6 +164,9 @@ pub fn read_files(
         Format::Xray => xray::read_traces(input, graph),
         Format::Hubble => hubble::read_flows(input, graph),
         Format::Skywalking => skywalking::read_answers(input, graph),
+        Format::Openslo | Format::Sloth | Format::Pyrra => {
+            objectives::read_objectives(format, input, graph)
+        }
         Format::Mapping => mapping::read_descriptions(input, graph),
     }?;
     let shown: Vec<&str> = files.iter().map(String::as_str).take(4).collect();
@@ -171,7 +177,9 @@ pub fn read_files(
     if !graph.remarks.contains(&caution) {
         graph.remarks.push(caution);
     }
-    if before == 0 && graph.services.is_empty() {
+    // Objectives are added to services that are known already.
+    let has_nothing = graph.services.is_empty() && graph.objectives.is_empty();
+    if before == 0 && has_nothing {
         let message = format!("no service was found in {} ({})", shown.join(", "), format.name());
         let problem = Diagnostic::file_error(Code::Empty, message);
         return Err(vec![match recognition::rendering_remedy(&files) {

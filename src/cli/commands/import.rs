@@ -243,6 +243,11 @@ fn import_files(
     bar.line.finish_and_clear();
     read?;
     import::settle_graph(&mut graph);
+    if base.is_none() && graph.services.is_empty() {
+        let message = "objectives by themselves make no topology";
+        let help = "add them to one: `--merge shop.yaml -o shop.yaml`";
+        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(help)]);
+    }
     let mut warnings = graph.take_warnings();
     let (text, changes) = match &base {
         Some(document) => {

@@ -25,6 +25,7 @@ pub(super) mod mapping;
 pub(super) mod mermaid;
 pub(super) mod mubench;
 pub(super) mod nais;
+pub(super) mod objectives;
 pub(super) mod otlp;
 mod otlp_stream;
 pub(super) mod plantuml;

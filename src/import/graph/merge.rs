@@ -4,13 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::names::one_line;
 use super::write::{
-    dependency_lines, domain_block, flow_block, latency_text, service_block, yaml_scalar,
+    dependency_lines, digits_text, domain_block, flow_block, latency_text, service_block,
+    yaml_scalar,
 };
-use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength};
+use super::{
+    EvidenceGraph, ImportedDependency, ImportedObjective, ImportedService, evidence_strength,
+};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
+use crate::model::units::parse_share;
+use crate::model::{Seconds, Share};
 use crate::sort::Gather as _;
 
 /// A topology with what was imported.
@@ -75,6 +81,35 @@ fn without_service_domains(
     let mut service = service.clone();
     service.domains.retain(|domain| !known.contains_key(domain.as_str()));
     service
+}
+
+/// The flow that an objective is of: one that is called like it or like its service, else the only one
+/// whose first step is its service.
+fn flow_of_objective<'a>(flows: &'a [Entry], objective: &ImportedObjective) -> Option<&'a Entry> {
+    let service = objective.service.as_deref();
+    let names = [Some(objective.name.as_str()), service];
+    let called = names
+        .into_iter()
+        .flatten()
+        .find_map(|name| flows.iter().find(|entry| *entry.key.text == *name));
+    if called.is_some() {
+        return called;
+    }
+    let first_step = |entry: &&Entry| {
+        let steps = entry.value.get("steps").map(Node::items).unwrap_or_default();
+        let first =
+            steps.first().and_then(|step| step.scalar().or_else(|| step.scalar_at("service")));
+        // An endpoint belongs to its service.
+        first.and_then(|first| first.split('/').next()) == service
+    };
+    let mut beginning = flows.iter().filter(|_| service.is_some()).filter(first_step);
+    let only = beginning.next();
+    only.filter(|_| beginning.next().is_none())
+}
+
+/// A share as it is stated: a percentage, or a number.
+fn stated_share(node: &Node) -> Option<f64> {
+    parse_share(node.scalar()?).ok().map(Share::get)
 }
 
 struct Merger<'a> {
@@ -466,6 +501,51 @@ impl Merger<'_> {
             }
         }
         self.append_blocks("flows", node, document, &new);
+        self.merge_objectives(node, graph);
+    }
+
+    /// Adds objectives to the flows that they are of.
+    fn merge_objectives(&mut self, flows: Option<&Node>, graph: &EvidenceGraph) {
+        let flows = flows.map(Node::entries).unwrap_or_default();
+        // Of several objectives for one flow, that of the greatest availability holds the others.
+        let mut chosen: BTreeMap<&str, (&Entry, &ImportedObjective)> = BTreeMap::new();
+        for objective in &graph.objectives {
+            let Some(flow) = flow_of_objective(flows, objective) else {
+                let message = format!(
+                    "the objective `{}` belongs to no flow: none is called like it, or begins with its service",
+                    objective.name
+                );
+                self.report_conflict(message, objective.place);
+                continue;
+            };
+            let known = chosen.entry(&flow.key.text).or_insert((flow, objective));
+            if objective.availability > known.1.availability {
+                *known = (flow, objective);
+            }
+        }
+        for (name, (flow, objective)) in chosen {
+            let window = Seconds::new(objective.window).unwrap_or_default();
+            let percent = digits_text(objective.availability * 100.0, 8);
+            let value = format!("{{ availability: {percent}%, window: {window} }}");
+            if let Some(stated) = flow.value.get("objective") {
+                if stated.get("availability").and_then(stated_share) != Some(objective.availability)
+                {
+                    let message = format!(
+                        "`{name}` has another objective here than {value} of the source; kept"
+                    );
+                    self.report_conflict(message, stated.place);
+                }
+                continue;
+            }
+            let comment = one_line(&objective.source);
+            if self.insert_key(flow, &format!("objective: {value}"), &comment) {
+                self.changes.push(format!("+ objective of {name}: {value}"));
+            } else {
+                let message =
+                    format!("`{name}` is written in a way that nothing can be added to: {value}");
+                self.report_conflict(message, flow.key.place);
+            }
+        }
     }
 
     fn merge_aliases(&mut self, document: &Document, graph: &EvidenceGraph) {

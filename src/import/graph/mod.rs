@@ -57,6 +57,8 @@ pub struct EvidenceGraph {
     pub mounted_files: BTreeSet<String>,
     /// How many addresses in variables say nothing, since most services have the same.
     pub common_variables: u64,
+    /// Objectives, to be added to flows of a topology.
+    pub objectives: Vec<ImportedObjective>,
     /// How long the requests were recorded, in seconds, by their time stamps; only told, never counted on.
     pub recorded_over: Option<f64>,
     /// Short names of services, by their names in the topology.
@@ -167,6 +169,23 @@ pub struct ImportedFlow {
     pub is_derived: bool,
 }
 
+/// Objective that was promised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedObjective {
+    /// Its name.
+    pub name: String,
+    /// The service that it is of, where the source names one.
+    pub service: Option<String>,
+    /// The share of requests that must not fail.
+    pub availability: f64,
+    /// Over how many seconds.
+    pub window: f64,
+    /// Where it was found: file and name.
+    pub source: String,
+    /// Its place.
+    pub place: Place,
+}
+
 impl Default for EvidenceGraph {
     fn default() -> Self {
         Self::new(&[])
@@ -188,6 +207,7 @@ impl EvidenceGraph {
             left_out: BTreeMap::new(),
             mounted_files: BTreeSet::new(),
             common_variables: 0,
+            objectives: Vec::new(),
             recorded_over: None,
             short_names: BTreeMap::new(),
             names: Names::new(aliases),

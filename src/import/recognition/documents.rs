@@ -117,6 +117,9 @@ fn of_object(object: &Node, kind: &str, version: &str, path: &str) -> Recognitio
         ("v3", "service" | "datastore" | "queue" | "system" | "api" | "endpoint" | "frontend") => {
             Recognition::Format(Format::Datadog)
         }
+        ("openslo", "SLO") => Recognition::Format(Format::Openslo),
+        ("sloth.slok.dev", "PrometheusServiceLevel") => Recognition::Format(Format::Sloth),
+        ("pyrra.dev", "ServiceLevelObjective") => Recognition::Format(Format::Pyrra),
         ("nais.io", _) => Recognition::Format(Format::Nais),
         ("kustomize.config.k8s.io", _) => {
             Recognition::Unrendered(Unrendered::Kustomization { folder: folder_of(path) })

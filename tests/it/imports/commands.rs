@@ -237,3 +237,47 @@ fn the_configuration_of_a_gateway_is_said_to_be_read_with_the_compose_file_that_
     assert!(said.contains("old/nginx.conf: not recognised, left out"), "{said}");
     assert!(said.contains("service: app"), "{said}");
 }
+
+const SHOP: &str = "version: 1\ntopology: shop\nservices:\n  web: { dependencies: [pay] }  # kept\n  pay:\nflows:\n  \
+                    order: { steps: [web] }\n  refund:\n    steps: [pay]\n    objective: { availability: 99% }\n";
+
+/// Adds objectives to the shop; returns the status, the topology and what is said.
+fn merged(format: &str, text: &str) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("shop.yaml"), SHOP).unwrap();
+    fs::write(folder.path().join("slo.yaml"), text).unwrap();
+    let arguments = ["import", format, "slo.yaml", "--merge", "shop.yaml", "-o", "shop.yaml"];
+    let (status, said) = run(folder.path(), &arguments);
+    (status, fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), said)
+}
+
+#[test]
+fn objectives_become_those_of_flows_and_what_a_person_wrote_is_kept() {
+    let openslo = "apiVersion: openslo/v1\nkind: SLO\nmetadata: { name: web-availability }\nspec:\n  service: web\n  \
+                   timeWindow: [{ duration: 4w, isRolling: true }]\n  objectives: [{ target: 0.9995 }]\n";
+    let sloth = "version: prometheus/v1\nservice: web\nslos:\n  - { name: requests-availability, objective: 99.95 }\n  - \
+                 { name: requests-latency, objective: 99 }\n";
+    let pyrra = "apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: { name: order }\nspec: { target: \
+                 '99.95', window: 4w, indicator: { ratio: {} } }\n";
+    for (format, text, window) in
+        [("openslo", openslo, "28d"), ("sloth", sloth, "30d"), ("pyrra", pyrra, "28d")]
+    {
+        let (status, shop, said) = merged(format, text);
+        assert_eq!(status, 0, "{format}: {said}");
+        let objective = format!("objective: {{ availability: 99.95%, window: {window} }}");
+        assert!(shop.contains(&objective) && shop.contains("# kept"), "{format}: {shop}");
+        assert_eq!(said.contains("requests-latency"), format == "sloth", "{said}");
+    }
+    let (status, shop, said) = merged("pyrra", &pyrra.replace("name: order", "name: refund"));
+    assert_eq!((status, shop.as_str()), (0, SHOP), "{said}");
+    assert!(said.contains("`refund` has another objective here"), "{said}");
+    let (_, shop, said) = merged("openslo", &openslo.replace("web", "search"));
+    assert_eq!(shop, SHOP);
+    assert!(said.contains("belongs to no flow"), "{said}");
+    let (status, _, said) = merged("openslo", pyrra);
+    assert!(status == 2 && said.contains("it holds no `kind: SLO`"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("slo.yaml"), openslo).unwrap();
+    let (status, said) = run(folder.path(), &["import", "openslo", "slo.yaml"]);
+    assert!(status == 2 && said.contains("--merge"), "{said}");
+}
