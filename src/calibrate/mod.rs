@@ -5,6 +5,7 @@
 //! intervals go out: each says how many rows stand behind it, or that too few do. What a record cannot
 //! say stays at its published default.
 
+mod backtest;
 mod columns;
 mod figures;
 mod record;
@@ -15,6 +16,7 @@ mod write;
 use crate::diagnostic::Diagnostic;
 use crate::model::Topology;
 
+pub use backtest::{BackTest, ForecastGroup, back_test_text};
 pub use columns::{Columns, READY, TableKind, ready_columns};
 pub use figures::{Calibration, GroupFigures, MIN_ROWS, ServiceFigures};
 pub use record::{OutageRecord, RecordedChange, Records};

@@ -393,3 +393,49 @@ fn a_large_record_is_read_in_time() {
     // Busy machines and plain builds take many times as long as a release.
     assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
 }
+
+#[test]
+fn a_record_that_stays_as_it_was_agrees_with_itself_and_one_that_changes_does_not() {
+    let shop = topology(SHOP);
+    let history = |later: f64| {
+        let mut random = Random::new(7);
+        let mut table = "service,at,failed,failed_at,detected_at,restored_at\n".to_owned();
+        for change in 0..2000_u32 {
+            let at = START + f64::from(change) * 3600.0;
+            let (service, p) = if change % 2 == 0 { ("pay", 0.3) } else { ("web", 0.02) };
+            let p = if change < 1200 { p } else { p * later };
+            if random.uniform() >= p {
+                let _ = writeln!(table, "{service},{at},no,,,");
+                continue;
+            }
+            let detected = at + random.lognormal(300.0, 0.8);
+            let restored = detected + random.lognormal(1200.0, 0.5);
+            let _ = writeln!(table, "{service},{at},yes,{at},{detected},{restored}");
+        }
+        records(&[("changes", &table)], &shop).back_test(&shop).unwrap()
+    };
+    let held = |test: &blastwave::calibrate::BackTest| {
+        test.groups.iter().all(|group| {
+            let near = 3.0 * (group.failed.high - group.failed.low) / 2.0;
+            (group.forecast - group.failed.p).abs() <= near
+        })
+    };
+    let same = history(1.0);
+    assert_eq!((same.learned, same.forecast, same.groups.len()), (1200, 800, 2));
+    assert!(same.brier < same.brier_of_base_rate && held(&same), "{same:?}");
+    for coverage in [same.detection, same.rollback] {
+        let [median, p95] = coverage.unwrap();
+        assert!((0.3..0.7).contains(&median.p) && p95.p > 0.85, "{same:?}");
+    }
+    let worse = history(2.5);
+    assert!(!held(&worse), "{worse:?}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("deploys.csv"), table(400)).unwrap();
+    let report =
+        text(&calibrate(folder.path(), &["--from", "changes", "deploys.csv", "--check"]).stdout);
+    assert!(report.contains("160 changes forecast from the 240 before"), "{report}");
+    fs::write(folder.path().join("deploys.csv"), table(40)).unwrap();
+    let report =
+        text(&calibrate(folder.path(), &["--from", "changes", "deploys.csv", "--check"]).stdout);
+    assert!(report.contains("too few changes"), "{report}");
+}

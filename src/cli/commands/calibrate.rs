@@ -19,6 +19,8 @@ Examples:
     blastwave calibrate shop.yaml --from changes deploys.csv --from pagerduty incidents.json
   Write it into the topology:
     blastwave calibrate shop.yaml --from changes deploys.csv -o shop.yaml
+  Would it have forecast its own last part?
+    blastwave calibrate shop.yaml --from changes deploys.csv --check
   A table with columns of its own, of one service:
     blastwave calibrate shop.yaml --from columns.yaml:payments deploys.jsonl --observed 180d";
 
@@ -40,6 +42,13 @@ pub(crate) struct CalibrateArgs {
     /// Over how long incidents were recorded, where that is more than from the first to the last: `180d`
     #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Reading")]
     observed: Option<Seconds>,
+
+    /// Say whether the record agrees with itself: forecasts its last 40% of changes from those before
+    ///
+    /// Brier score beside that of the published base rate, what came of each level of forecasts, and how many
+    /// later detections and rollbacks fell within the fitted median and 95th percentile.
+    #[arg(long, help_heading = "Output")]
+    check: bool,
 
     /// Write the topology with the figures to a file, completely or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
@@ -104,7 +113,10 @@ fn calibrated(
         written.changes.clear();
         written.refused.clear();
     }
-    let report = calibrate::report_text(&records, &calibration, &written);
+    let mut report = calibrate::report_text(&records, &calibration, &written);
+    if args.check {
+        report += &calibrate::back_test_text(records.back_test(&topology).as_ref());
+    }
     Ok((written.text, report, warnings))
 }
 
