@@ -32,10 +32,15 @@ pub(in crate::import) fn read_objectives(
             }
         }
     }
-    if graph.objectives.len() > before || is_known {
+    if graph.objectives.len() > before {
         return Ok(());
     }
     let path = documents.first().map_or("", |(path, _)| path);
+    if is_known {
+        let message = format!("no objective of `{path}` is about requests that fail");
+        let help = "objectives about latency, and targets of 0% or 100%, are left out";
+        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(help)]);
+    }
     let expected = match format {
         Format::Openslo => "it holds no `kind: SLO`",
         Format::Pyrra => "it holds no `kind: ServiceLevelObjective`",
