@@ -189,15 +189,12 @@ fn probability_text(estimate: Estimate, failed: u64, changes: u64) -> (String, S
 /// A share with three digits that count.
 pub(super) fn share_text(share: f64) -> String {
     let percent = share * 100.0;
-    let digits = if percent >= 10.0 {
-        1
-    } else if percent >= 1.0 {
-        2
-    } else {
-        4
-    };
+    // A rate that was never seen is small, and not 0: with 0% nothing could ever break.
+    #[expect(clippy::cast_sign_loss, reason = "it is at least 0")]
+    let digits = (2.0 - libm::floor(libm::log10(percent.max(1e-9)))).clamp(0.0, 12.0) as usize;
     let text = format!("{percent:.digits$}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text}%")
 }
 
@@ -238,4 +235,25 @@ pub(super) fn delay_text(seconds: f64) -> String {
 /// Returns a number of things with its noun.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", format::count(count as f64), if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_what_is_rare_is_not_nothing() {
+        for (share, text) in
+            [(0.25, "25%"), (0.083_34, "8.33%"), (1.0, "100%"), (3.4e-7, "0.000034%"), (0.1, "10%")]
+        {
+            assert_eq!(share_text(share), text);
+        }
+        assert_eq!(
+            (fine_share(0.999_43), fine_share(0.5)),
+            ("99.943%".to_owned(), "50%".to_owned())
+        );
+        for (seconds, text) in [(0.25, "300ms"), (347.2, "347s"), (3600.0, "1h"), (3660.0, "61m")] {
+            assert_eq!(delay_text(seconds), text);
+        }
+    }
 }
