@@ -12,7 +12,7 @@ fn replay(args: &[&str]) -> Output {
         .filter(|file| file.is_file())
         .collect();
     files.sort();
-    assert_eq!(files.len(), 18, "sixteen that are scored and two illustrations");
+    assert_eq!(files.len(), 39, "thirty-five that are scored and four illustrations");
     program(env!("CARGO_MANIFEST_DIR"))
         .arg("replay")
         .args(&files)
