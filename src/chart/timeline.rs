@@ -258,6 +258,8 @@ fn seen_caption(row: &LaneRow, seen: &Observation) -> String {
     let agrees = match seen.state {
         ComponentState::Failed => row.failed >= 0.5,
         ComponentState::Degraded => row.degraded >= 0.5,
+        // A row knows nothing of lateness: only failure contradicts it.
+        ComponentState::Late => row.failed < 0.5,
         ComponentState::Unaffected => row.failed < 0.5,
     };
     let time = seen.from_s.map_or_else(String::new, |time| format!(" +{}", format::duration(time)));
@@ -618,7 +620,7 @@ impl Chart {
     }
 
     fn draw_diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: ComponentState) {
-        let is_dashed = state == ComponentState::Degraded;
+        let is_dashed = matches!(state, ComponentState::Degraded | ComponentState::Late);
         diamond_mark(&mut sheet.svg, Point { x: self.x_of(time), y }, is_dashed);
     }
 }

@@ -176,6 +176,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::replay::EXAMPLES)
     )]
     Replay(super::commands::replay::ReplayArgs),
+    /// Make incident files, for `replay` and reviews
+    #[command(
+        after_help = super::commands::incident::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::incident::EXAMPLES)
+    )]
+    Incident {
+        /// What to do
+        #[command(subcommand)]
+        command: super::commands::incident::IncidentCommand,
+    },
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. Checks changes and policies against the

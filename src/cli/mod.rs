@@ -60,6 +60,7 @@ fn run_command(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Drift(args) => commands::drift::run_drift(args, terminal),
         Command::Rank(args) => commands::rank::run_rank(args, terminal),
         Command::Replay(args) => commands::replay::run_replay(args, terminal),
+        Command::Incident { command } => commands::incident::run_incident(command, terminal),
         Command::Validate(args) => commands::validate::run_validate(args, terminal),
         Command::Schema { what } => commands::schema::run_schema(*what, terminal),
         Command::Policy { which: PolicyName::Default } => commands::check::default_policy(terminal),

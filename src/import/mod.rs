@@ -12,6 +12,7 @@ mod formats;
 mod graph;
 mod named_files;
 mod recognition;
+mod timeline;
 
 pub use auto::{Recognized, recognize_files};
 pub use change::{ChangeFormat, ChangeRequest, DerivedChange, derive_change};
@@ -29,6 +30,7 @@ pub use graph::{
     EvidenceGraph, ImportedDependency, ImportedFlow, ImportedObjective, ImportedService,
 };
 pub use recognition::{Recognition, Unrendered, recognize_file};
+pub use timeline::{TimelineText, incident_of_timeline};
 
 use formats::{
     aspire, backstage, bering, cloudformation, compose, csv, d2, dot, ecs, edges, entities,

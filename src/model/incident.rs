@@ -35,6 +35,8 @@ pub struct Incident {
     pub actions: Vec<Action>,
     /// How long it lasted, from the first impact to the last.
     pub duration: Option<Seconds>,
+    /// Kind of fix that ended it.
+    pub fix: Option<FixKind>,
     /// Containments: what stopped the spread, and what it kept from failing.
     pub containment: Vec<Containment>,
     /// Where the facts are from.
@@ -96,10 +98,31 @@ pub enum ObservedOn {
 pub enum ObservedState {
     /// It failed.
     Failed,
-    /// It served with something missing.
+    /// It served with something missing, or failed some of the requests.
     Degraded,
+    /// It served everything, but later than it should.
+    Late,
     /// Nothing happened to it.
     Unaffected,
+}
+
+word_enums! {
+    /// Kind of fix that ended an incident: each has its usual time, see
+    /// [`fix_delay`](crate::model::defaults::fix_delay).
+    FixKind {
+        /// The change was taken back, or corrected.
+        Undo = "undo",
+        /// Restarts, or more capacity.
+        Capacity = "capacity",
+        /// Load was limited, or led around what had failed.
+        Limit = "limit",
+        /// A database was repaired in place.
+        Repair = "repair",
+        /// Somebody else had to mend it.
+        Vendor = "vendor",
+        /// State was rebuilt, restored or failed over by hand.
+        Rebuild = "rebuild",
+    }
 }
 
 pub(crate) const INCIDENT: Shape = Shape {
@@ -114,6 +137,7 @@ pub(crate) const INCIDENT: Shape = Shape {
         "scored",
         "actions",
         "duration",
+        "fix",
         "containment",
         "sources",
         "observed",
@@ -246,6 +270,7 @@ fn decode_incident(
         scored: mapping.get("scored").and_then(|field| field.flag()).unwrap_or(true),
         actions: decode_actions(mapping.get("actions"), &names),
         duration: mapping.get("duration").and_then(|field| field.positive_duration()),
+        fix: mapping.get("fix").and_then(|field| field.word(FixKind::WORDS)),
         containment: contained,
         sources: texts("sources"),
         name: mapping.get("incident").and_then(|field| field.title())?,
@@ -285,6 +310,7 @@ fn decode_observation(
     let words = [
         ("failed", ObservedState::Failed),
         ("degraded", ObservedState::Degraded),
+        ("late", ObservedState::Late),
         ("unaffected", ObservedState::Unaffected),
     ];
     let state =
@@ -376,13 +402,14 @@ mod tests {
     #[test]
     fn what_people_did_and_what_held_is_read() {
         let incident = read(
-            "breaks: [payments]\nscored: false\nduration: 2h\nsources: [a page]\nobserved:\n\
+            "breaks: [payments]\nscored: false\nduration: 2h\nfix: limit\nsources: [a page]\nobserved:\n\
              - { service: payments, until: 90m, severity: 55%, source: said so }\nactions:\n\
              - { at: 80m, action: rollback }\n- { at: 90m, action: shed, target: cart, share: 30% }\n\
              containment: [{ what: a cache, caller: cart, dependency: payments, stopped: [cart] }]\n",
         )
         .unwrap();
         assert!(!incident.scored);
+        assert_eq!(incident.fix, Some(FixKind::Limit));
         assert_eq!(incident.observed[0].severity.map(Share::get), Some(0.55));
         assert_eq!(incident.observed[0].until.map(Seconds::get), Some(5400.0));
         assert!(incident.actions[0].ends_cause());
@@ -415,6 +442,7 @@ mod tests {
         assert_eq!(code("observed: [{ service: cart, from: 2h, until: 1h }]"), Code::OutOfRange);
         assert_eq!(code("observed: [{ service: cart, state: dead }]"), Code::UnknownWord);
         assert_eq!(code("observed: [{ from: 2h }]"), Code::MissingKey);
+        assert_eq!(code("observed: []\nfix: luck"), Code::UnknownWord);
         assert_eq!(code("observed: []\nactions: [{ action: fix }]"), Code::MissingKey);
         assert_eq!(code("observed: []\nactions: [{ at: 1m, action: pray }]"), Code::UnknownWord);
         assert_eq!(

@@ -4,7 +4,7 @@ use super::decode::kind::{self, Kind};
 use super::decode::names::Names;
 use super::decode::read::{Mapping, Problems, Shape};
 use super::incident::{Observed, decode_observations};
-use super::topology::Topology;
+use super::topology::{ServiceId, Topology};
 use super::units::Share;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Document;
@@ -16,13 +16,17 @@ pub struct Observation {
     pub name: String,
     /// The chance that one of the entries is wrong.
     pub misreport: Option<Share>,
+    /// The chance that nobody reports on a component that fails.
+    pub unreported: Option<Share>,
+    /// Services that were changed shortly before.
+    pub deployed: Vec<ServiceId>,
     /// Observed states, in the order written; at least one entry.
     pub observed: Vec<Observed>,
 }
 
 pub(crate) const OBSERVATION: Shape = Shape {
     what: "an observation",
-    keys: &["version", "observation", "misreport", "observed"],
+    keys: &["version", "observation", "misreport", "unreported", "deployed", "observed"],
     schema: "",
 };
 
@@ -66,7 +70,17 @@ fn decode_observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Obse
         let help = "write for example `[{ service: payments, state: failed }]`";
         field.report_problem(Code::OutOfRange, "nothing is observed", help);
     }
-    Some(Observation { name: name?, misreport, observed })
+    let unreported = mapping.get("unreported").and_then(|field| field.positive_share());
+    let deployed = mapping.get("deployed").map(|field| {
+        field.items().filter_map(|item| names.resolve_service(&item)).collect::<Vec<_>>()
+    });
+    Some(Observation {
+        name: name?,
+        misreport,
+        unreported,
+        deployed: deployed.unwrap_or_default(),
+        observed,
+    })
 }
 
 #[cfg(test)]
@@ -88,10 +102,13 @@ mod tests {
 
     #[test]
     fn what_is_seen_is_read() {
-        let text =
-            "misreport: 2%\nobserved: [{flow: buy, state: degraded, from: 2m}, {service: cart}]";
+        let text = "misreport: 2%\nunreported: 90%\ndeployed: [cart]\nobserved: [{flow: buy, state: degraded, from: 2m}, {service: cart}]";
         let seen = read(text).unwrap();
         assert_eq!((seen.observed.len(), seen.misreport.map(Share::get)), (2, Some(0.02)));
+        assert_eq!(
+            (seen.deployed, seen.unreported.map(Share::get)),
+            (vec![ServiceId(0)], Some(0.9))
+        );
     }
 
     #[test]
@@ -102,5 +119,7 @@ mod tests {
         assert_eq!(codes("misreport: 60%\nobserved: []"), [Code::OutOfRange, Code::OutOfRange]);
         assert_eq!(codes("observed: [{service: card}]"), [Code::UnknownService]);
         assert_eq!(codes("misreport: 1%"), [Code::MissingKey]);
+        assert_eq!(codes("deployed: [card]\nobserved: [{service: cart}]"), [Code::UnknownService]);
+        assert_eq!(codes("unreported: 0%\nobserved: [{service: cart}]"), [Code::OutOfRange]);
     }
 }

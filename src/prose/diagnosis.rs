@@ -5,7 +5,8 @@ use super::format;
 use super::simulation::Wording;
 use super::waiting;
 use crate::report::diagnosis::{
-    CandidateReport, DiagnosisReport, DiagnosisScoreReport, LookReport, RankedReport,
+    CandidateReport, DiagnosisReport, DiagnosisScoreReport, LookReport, ModeReport, PairReport,
+    RankedReport,
 };
 
 /// How many candidates are named.
@@ -28,7 +29,7 @@ pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<Strin
     let share = format::percent(first.posterior);
     let said = if leading.len() == 1 {
         // The modes of a candidate are sorted, the likeliest first.
-        let mode = first.modes.first().map_or("down", |mode| mode.mode.as_str());
+        let mode = first.modes.first().map_or_else(|| "down".to_owned(), mode_text);
         format!("Most likely {} broke ({mode}): {share}.", leading[0])
     } else {
         let names = format::list(&leading, "or", 4);
@@ -54,6 +55,11 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
         remark: format!("each report wrong in {} of cases", format::percent(report.misreport)),
         lines,
     };
+    let pairs = Section {
+        title: "Two breaks together".to_owned(),
+        remark: "better than any single one".to_owned(),
+        lines: report.pairs.iter().map(|pair| pair_text(pair, wording)).collect(),
+    };
     let look = Section {
         title: "Look at this next".to_owned(),
         remark: "the most informative observations first".to_owned(),
@@ -64,7 +70,25 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
         remark: String::new(),
         lines: report.assumptions.clone(),
     };
-    [broke, look, assumed].into_iter().filter(|item| !item.lines.is_empty()).collect()
+    [broke, pairs, look, assumed].into_iter().filter(|item| !item.lines.is_empty()).collect()
+}
+
+/// `down`, or `down for 30% of requests`.
+fn mode_text(mode: &ModeReport) -> String {
+    if mode.share < 1.0 {
+        format!("{} for {} of requests", mode.mode, format::stated_share(mode.share))
+    } else {
+        mode.mode.to_string()
+    }
+}
+
+fn pair_text(pair: &PairReport, wording: &Wording) -> String {
+    let names: Vec<String> = pair.names.iter().map(|name| (wording.name)(name)).collect();
+    format!(
+        "{}: {} times as likely as the likeliest single break",
+        format::list(&names, "and", 2),
+        format::count(pair.odds.min(1e9).round())
+    )
 }
 
 fn candidate_text(candidate: &CandidateReport, seen: usize, wording: &Wording) -> String {
@@ -73,7 +97,7 @@ fn candidate_text(candidate: &CandidateReport, seen: usize, wording: &Wording) -
         .iter()
         // Modes that hardly add to the chance of the candidate would only make the line longer.
         .filter(|mode| mode.posterior >= 0.05 * candidate.posterior && candidate.posterior > 0.0)
-        .map(|mode| format!("{} {}", mode.mode, format::percent(mode.posterior)))
+        .map(|mode| format!("{} {}", mode_text(mode), format::percent(mode.posterior)))
         .collect();
     let tied = if candidate.tied > 0 {
         format!(", tied with {} more", candidate.tied)

@@ -2,14 +2,15 @@
 
 use crate::report::diagnosis::RankedReport;
 use crate::report::replay::{
-    ActionReport, ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
+    ActionReport, ComponentReport, ContainmentReport, IncidentReport, LeadReport, ReplayReport,
+    ScoreReport,
 };
 use crate::sort::Arrange as _;
 
-const HEADS: [&str; 7] =
-    ["balanced", "macro-F1", "Brier", "tau", "within 2", "within 4", "contained"];
+const HEADS: [&str; 8] =
+    ["balanced", "macro-F1", "Brier", "share", "start", "recovery", "within 4", "stopped"];
 
-fn score_cells(score: &ScoreReport) -> [String; 7] {
+fn score_cells(score: &ScoreReport) -> [String; 8] {
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |item| format!("{item:.2}"));
     // Of nothing there is no share, so a dash and not 0.
@@ -19,8 +20,9 @@ fn score_cells(score: &ScoreReport) -> [String; 7] {
         number(score.balanced_accuracy),
         number(score.macro_f1),
         number(score.brier),
+        number(score.share_error),
         number(score.tau),
-        of(score.duration_within_2, score.durations),
+        number(score.recovery_tau),
         of(score.duration_within_4, score.durations),
         of(score.containments_confirmed, score.containments),
     ]
@@ -52,9 +54,10 @@ pub(crate) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
     };
     let named = |name: &str, score: &ScoreReport| row(name.to_owned(), score, None);
     let mut rows = vec![row("simulated".to_owned(), &report.score, of_all.clone())];
-    rows.push(named("the same, durations told", &report.durations_told));
-    rows.push(named("simulated, operators do nothing", &report.nothing_done));
-    rows.push(named("simulated, stated dependencies only", &report.stated_only));
+    rows.push(named("told the kind of fix", &report.fix_told));
+    rows.push(named("told what operators did", &report.durations_told));
+    rows.push(named("operators do nothing", &report.nothing_done));
+    rows.push(named("declared dependencies only", &report.stated_only));
     rows.extend(report.baselines.iter().map(|baseline| named(&baseline.rule, &baseline.score)));
     rows.extend(report.ablation.iter().map(|ablation| {
         let remark = if ablation.changes_anything { "" } else { " (changes nothing)" };
@@ -68,6 +71,122 @@ pub(crate) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
         row(format!("{}{remark}", item.name), &item.score, place)
     }));
     rows
+}
+
+/// The names of the rows cut to a width, at the ends of words; two rows never bear the same name.
+pub(crate) fn short_names(
+    rows: &[ReplayRow],
+    width: usize,
+    shown: &dyn Fn(&str) -> String,
+    columns: &dyn Fn(&str) -> usize,
+    ellipsis: &str,
+) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for row in rows {
+        let name = shown(&row.name);
+        let mut short = cut_name(&name, width, columns, ellipsis);
+        let mut number = 1;
+        // A number tells names apart that begin with the same words.
+        while names.contains(&short) {
+            number += 1;
+            let end = format!(" ({number})");
+            let cut = cut_name(&name, width.saturating_sub(columns(&end)), columns, ellipsis);
+            short = format!("{cut}{end}");
+        }
+        names.push(short);
+    }
+    names
+}
+
+fn cut_name(name: &str, width: usize, columns: &dyn Fn(&str) -> usize, ellipsis: &str) -> String {
+    if columns(name) <= width {
+        return name.to_owned();
+    }
+    let mut short = String::new();
+    for word in name.split(' ') {
+        let longer = if short.is_empty() { word.to_owned() } else { format!("{short} {word}") };
+        if columns(&longer) + columns(ellipsis) > width {
+            break;
+        }
+        short = longer;
+    }
+    if short.is_empty() {
+        // One word alone is too long, and has to be cut somewhere.
+        for letter in name.chars() {
+            let longer = format!("{short}{letter}");
+            if columns(&longer) + columns(ellipsis) > width {
+                break;
+            }
+            short = longer;
+        }
+    }
+    format!("{short}{ellipsis}")
+}
+
+/// Sentences about the table: what its columns mean, how certain the scores are, and how much better
+/// than the best rule.
+pub(crate) fn score_notes(report: &ReplayReport) -> Vec<String> {
+    let score = &report.score;
+    let mut notes = Vec::new();
+    let interval = |name: &str, value: Option<f64>, interval: Option<[f64; 2]>| {
+        let [low, high] = interval?;
+        value.map(|value| format!("{name} {value:.2} ({low:.2} to {high:.2})"))
+    };
+    if let Some(of) = score.intervals {
+        let parts: Vec<String> = [
+            interval("balanced accuracy", score.balanced_accuracy, of.balanced_accuracy),
+            interval("macro-F1", score.macro_f1, of.macro_f1),
+            interval("start order", score.tau, of.tau),
+            interval("recovery order", score.recovery_tau, of.recovery_tau),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !parts.is_empty() {
+            notes.push(format!("95% intervals, incidents drawn anew: {}", parts.join(", ")));
+        }
+    }
+    let lead = |name: &str, lead: &Option<LeadReport>| {
+        let lead = lead.as_ref()?;
+        let [low, high] = lead.interval?;
+        Some(format!(
+            "{name} is {:+.2} ({low:+.2} to {high:+.2}) from the best rule, `{}`",
+            lead.difference, lead.rule
+        ))
+    };
+    notes.extend(lead("balanced accuracy", &report.leads.balanced_accuracy));
+    notes.extend(lead("macro-F1", &report.leads.macro_f1));
+    if score.timed_pairs + score.recovery_pairs > 0 {
+        notes.push(format!(
+            "tau-b of the order of starts over {} in {}, of recoveries over {} in {}",
+            counted_noun(score.timed_pairs, "pair"),
+            counted_noun(score.timed_incidents, "incident"),
+            counted_noun(score.recovery_pairs, "pair"),
+            counted_noun(score.recovery_incidents, "incident"),
+        ));
+    }
+    if score.shares > 0 {
+        notes.push(format!(
+            "share: mean distance from {} of failed requests",
+            counted_noun(score.shares, "stated share")
+        ));
+    }
+    if score.unconnected > 0 {
+        notes.push(format!(
+            "{} that no dependency connects with anything, not counted",
+            counted_noun(score.unconnected, "component")
+        ));
+    }
+    notes.extend(report.calibration.iter().map(|bin| {
+        format!(
+            "said to be hit with {:.0}% to {:.0}%: {}, {:.0}% of them hit",
+            bin.from * 100.0,
+            bin.to * 100.0,
+            counted_noun(bin.components, "component"),
+            bin.observed * 100.0
+        )
+    }));
+    notes
 }
 
 /// `2`, or `2-4` where others are exactly as likely.
@@ -154,7 +273,7 @@ fn action_difference(action: &ActionReport) -> String {
     parts.join("; ")
 }
 
-/// When something was impacted, beside when it fails by the simulation.
+/// When something was impacted, beside when it is by the simulation.
 pub(crate) struct Times<'a> {
     pub(crate) name: &'a str,
     pub(crate) seen: String,
@@ -182,16 +301,9 @@ pub(crate) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
         (None, None) => "never".to_owned(),
     };
     let times = |component: &'_ ComponentReport| {
-        let until = component
-            .first_failed_s
-            .zip(component.failed_for_s)
-            .map(|(from, lasted)| from + lasted);
-        // A service that fails in fewer than half of the trials is not predicted to fail, so it has
-        // no time.
-        let first = component.first_failed_s.filter(|_| component.failed >= 0.5);
         (
             span(component.observed_from_s, component.observed_until_s),
-            span(first, until.filter(|_| first.is_some())),
+            span(component.hit_from_s, component.hit_until_s),
         )
     };
     let all = timed.into_iter().map(|timed| {

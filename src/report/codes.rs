@@ -310,6 +310,8 @@ word_enums! {
     ComponentState {
         /// Neither degraded nor failed.
         Unaffected = "unaffected",
+        /// Answers everything, but later than it should.
+        Late = "late",
         /// Answers with something missing.
         Degraded = "degraded",
         /// Does not answer, or answers wrongly.
@@ -467,6 +469,20 @@ word_enums! {
         StartPhase = "dependencies needed only to start",
         /// Utilization and capacity.
         Loads = "load and capacity",
+        /// Work that waits: what is beyond the capacity is refused at once.
+        Backlogs = "queues and their backlog",
+        /// Limits on requests in progress.
+        Pools = "pools and limits on calls",
+        /// Entries of a cache that expire while what is behind it fails.
+        Expiry = "expiry of cached entries",
+        /// Wrong values that replace the copies of subscribers.
+        Push = "pushed values",
+        /// Calls that only some requests make.
+        CallShares = "shares of requests that make a call",
+        /// Bad requests that fail at every attempt.
+        BadRequests = "bad requests rather than bad attempts",
+        /// Failed requests that must be seen before anybody knows.
+        EvidenceOfFailure = "evidence before detection",
         /// Replicas and members of an `any_of`.
         Redundancy = "replicas and alternatives",
         /// Targets that fail only a part of their requests.
@@ -574,6 +590,7 @@ impl From<ObservedState> for ComponentState {
         match state {
             ObservedState::Failed => Self::Failed,
             ObservedState::Degraded => Self::Degraded,
+            ObservedState::Late => Self::Late,
             ObservedState::Unaffected => Self::Unaffected,
         }
     }

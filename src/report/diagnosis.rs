@@ -32,8 +32,14 @@ pub struct DiagnosisReport {
     pub partial: bool,
     /// The chance that a report is wrong.
     pub misreport: f64,
+    /// The chance that nobody reports on a component that fails.
+    #[serde(default)]
+    pub unreported: f64,
     /// Prior before anything was observed.
     pub prior: PriorKind,
+    /// Services that were changed shortly before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deployed: Vec<String>,
     /// For how long the break has lasted, in seconds, where a single moment is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasting_s: Option<f64>,
@@ -41,6 +47,9 @@ pub struct DiagnosisReport {
     pub observed: Vec<SeenReport>,
     /// All components, most likely first; their posteriors sum to 1.
     pub candidates: Vec<CandidateReport>,
+    /// Pairs of breaks that explain it better than the likeliest single one, likeliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<PairReport>,
     /// Observations to make next, the most informative first.
     pub look_at: Vec<LookReport>,
     /// Assumptions, in sentences.
@@ -98,8 +107,33 @@ pub struct CandidateReport {
 pub struct ModeReport {
     /// How it breaks.
     pub mode: FailureMode,
+    /// The share of its requests that it concerns.
+    #[serde(default = "all_requests", skip_serializing_if = "is_all_requests")]
+    pub share: f64,
     /// How likely it is that the component broke so.
     pub posterior: f64,
+}
+
+/// Two components that may have broken together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PairReport {
+    /// Their names.
+    pub names: Vec<String>,
+    /// How each breaks.
+    pub modes: Vec<FailureMode>,
+    /// How many times as likely they are as the likeliest single break.
+    pub odds: f64,
+}
+
+fn all_requests() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_all_requests(share: &f64) -> bool {
+    *share >= 1.0
 }
 
 /// Something seen that is not what a break does.

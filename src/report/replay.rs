@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnosis::DiagnosisScoreReport;
 use super::{ActionKind, ComponentState, ModelElement};
+use crate::model::incident::FixKind;
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/replay/v1";
@@ -31,8 +32,18 @@ pub struct ReplayReport {
     /// The same where the duration that counts is that of a simulation which is told what operators
     /// did, and when: most of it is given.
     pub durations_told: ScoreReport,
+    /// The same where the duration that counts is that of a simulation which is told only the kind of
+    /// fix, and takes the usual time of that kind.
+    #[serde(default)]
+    pub fix_told: ScoreReport,
     /// The same without anything that operators did.
     pub nothing_done: ScoreReport,
+    /// By how much the simulation is better than the best of the rules.
+    #[serde(default)]
+    pub leads: LeadsReport,
+    /// Predicted probabilities to be hit beside how many were, over all incidents that count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<CalibrationBin>,
     /// At which place a diagnosis puts what set the incidents off; only where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<DiagnosisScoreReport>,
@@ -52,23 +63,44 @@ pub struct ReplayReport {
 pub struct ScoreReport {
     /// How many incidents.
     pub incidents: u64,
-    /// How many services and flows whose state was observed.
+    /// How many services and flows whose state was observed, and that count.
     pub components: u64,
+    /// How many more were observed that no dependency connects with anything: they do not count.
+    #[serde(default)]
+    pub unconnected: u64,
     /// The mean of the share of the impacted that were predicted to be, and of the unaffected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced_accuracy: Option<f64>,
-    /// The mean F1 over failed, degraded and unaffected, of those that were observed.
+    /// The mean F1 over failed, degraded (late included) and unaffected, of those that were observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<f64>,
     /// The mean squared error of the probability to be impacted (Brier 1950); 0 is best.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brier: Option<f64>,
-    /// Kendall's tau of the order in which things failed: over pairs that failed at different
-    /// times, those in the right order minus those in the wrong one; ties count as neither.
+    /// The mean distance between predicted and stated shares of failed requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_error: Option<f64>,
+    /// How many shares are stated.
+    #[serde(default)]
+    pub shares: u64,
+    /// Kendall's tau-b of the order in which things were first hit, over those that the simulation hits
+    /// too: times within a minute are ties.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tau: Option<f64>,
-    /// How many such pairs.
+    /// How many pairs were hit at different times.
     pub timed_pairs: u64,
+    /// In how many incidents.
+    #[serde(default)]
+    pub timed_incidents: u64,
+    /// The same of the order in which things were well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_tau: Option<f64>,
+    /// How many pairs were well again at different times.
+    #[serde(default)]
+    pub recovery_pairs: u64,
+    /// In how many incidents.
+    #[serde(default)]
+    pub recovery_incidents: u64,
     /// How many incidents have both durations.
     pub durations: u64,
     /// In how many the longer is at most twice the shorter.
@@ -79,6 +111,88 @@ pub struct ScoreReport {
     pub containments: u64,
     /// How many of them let more fail when they are.
     pub containments_confirmed: u64,
+    /// 95% intervals, from incidents drawn anew; only over several incidents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<IntervalsReport>,
+}
+
+impl ScoreReport {
+    /// Returns the share of durations within a factor of four; nothing where there is none.
+    pub fn share_within_4(&self) -> Option<f64> {
+        (self.durations > 0).then(|| self.duration_within_4 as f64 / self.durations as f64)
+    }
+}
+
+/// Intervals of a score that holds 95% of those of incidents drawn anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct IntervalsReport {
+    /// Of the balanced accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<[f64; 2]>,
+    /// Of the macro-F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<[f64; 2]>,
+    /// Of the Brier score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brier: Option<[f64; 2]>,
+    /// Of the error of shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_error: Option<[f64; 2]>,
+    /// Of the tau of starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau: Option<[f64; 2]>,
+    /// Of the tau of recoveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_tau: Option<[f64; 2]>,
+    /// Of the share of durations within a factor of four.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_4: Option<[f64; 2]>,
+}
+
+/// By how much the simulation is better than the best rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeadsReport {
+    /// In balanced accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<LeadReport>,
+    /// In macro-F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<LeadReport>,
+}
+
+/// By how much the simulation is better than a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeadReport {
+    /// The best rule.
+    pub rule: String,
+    /// The score of the simulation minus that of the rule.
+    pub difference: f64,
+    /// The 95% interval of that, over incidents drawn anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+/// Components whose predicted probability to be hit is in one range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct CalibrationBin {
+    /// From this probability on.
+    pub from: f64,
+    /// Below this one; the last bin includes it.
+    pub to: f64,
+    /// How many components.
+    pub components: u64,
+    /// The mean of their predicted probabilities.
+    pub predicted: f64,
+    /// The share of them that were hit.
+    pub observed: f64,
 }
 
 /// A rule that simulates nothing.
@@ -136,6 +250,12 @@ pub struct ComponentReport {
     pub failed: f64,
     /// The probability that it is degraded or worse.
     pub degraded: f64,
+    /// The mean of the peak share of its requests that fail.
+    #[serde(default)]
+    pub share: f64,
+    /// The share of its requests that failed, where it is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_share: Option<f64>,
     /// From when it was impacted, in seconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_from_s: Option<f64>,
@@ -148,12 +268,22 @@ pub struct ComponentReport {
     /// The median of how long it failed in all, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_for_s: Option<f64>,
+    /// The median time of its first impact of any sort, in seconds from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit_from_s: Option<f64>,
+    /// The median time at which its last impact ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit_until_s: Option<f64>,
 }
 
 impl ComponentReport {
-    /// Whether the state was predicted rightly.
+    /// Whether the state was predicted rightly. Late is degraded: reviews seldom tell one from the other.
     pub fn is_hit(&self) -> bool {
-        self.observed == self.predicted
+        let class = |state| match state {
+            ComponentState::Late => ComponentState::Degraded,
+            state => state,
+        };
+        class(self.observed) == class(self.predicted)
     }
 }
 
@@ -173,6 +303,12 @@ pub struct DurationReport {
     /// It is told and not scored: most of it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_actions_s: Option<f64>,
+    /// Kind of fix that ended it, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixKind>,
+    /// The median duration of a simulation that is told only this kind, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_fix_s: Option<f64>,
     /// Ratio of the predicted to the observed duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,

@@ -9,6 +9,14 @@ use crate::report::{FailureMode, PriorKind};
 /// How much more often a service that surges calls what it needs.
 const SURGE: f64 = 10.0;
 
+/// Of a partial break, so many requests fail: enough to degrade what needs it, too few to fail it.
+///
+/// An assumption; what matters is that it lies well between the thresholds of degraded and failed.
+const PARTIAL: f64 = 0.3;
+
+/// Of all outages, so many are set off by changes (Google's SRE book, chapter 1: "roughly 70%").
+const CHANGED: f64 = 0.7;
+
 /// All modes, in the order in which candidates stand.
 const MODES: [FailureMode; 4] =
     [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt, FailureMode::Surge];
@@ -18,6 +26,8 @@ const MODES: [FailureMode; 4] =
 pub(super) struct BreakCandidate {
     pub(super) on: TargetRef,
     pub(super) mode: FailureMode,
+    /// The share of its requests that it concerns.
+    pub(super) share: f64,
 }
 
 /// All candidates, those of one component side by side.
@@ -29,11 +39,13 @@ pub(super) fn all_candidates(topology: &Topology) -> Vec<BreakCandidate> {
         MODES
             .into_iter()
             .filter(move |mode| *mode != FailureMode::Surge || calls)
-            .map(move |mode| BreakCandidate { on, mode })
+            .map(move |mode| BreakCandidate { on, mode, share: 1.0 })
+            .chain([BreakCandidate { on, mode: FailureMode::Down, share: PARTIAL }])
     });
     let domains = (0..topology.domains.len() as u32).map(|domain| BreakCandidate {
         on: TargetRef::Domain(DomainId(domain)),
         mode: FailureMode::Down,
+        share: 1.0,
     });
     services.chain(domains).collect()
 }
@@ -57,6 +69,7 @@ pub(super) fn prior_probabilities(
     topology: &Topology,
     all: &[BreakCandidate],
     prior: PriorKind,
+    deployed: &[ServiceId],
 ) -> Vec<f64> {
     let stated = |on: TargetRef| {
         let availability = match on {
@@ -81,13 +94,61 @@ pub(super) fn prior_probabilities(
         };
         component / modes
     };
-    all.iter().map(weight).collect()
+    let weights: Vec<f64> = all.iter().map(weight).collect();
+    let is_deployed = |candidate: &BreakCandidate| match candidate.on {
+        TargetRef::Node(node) => deployed.contains(&node.service),
+        TargetRef::Domain(_) => false,
+    };
+    let sum = |wanted: bool| -> f64 {
+        let both = all.iter().zip(&weights);
+        both.filter(|(item, _)| is_deployed(item) == wanted).map(|(_, weight)| weight).sum()
+    };
+    let (changed, others) = (sum(true), sum(false));
+    // Without deploys, or where all was deployed, that says nothing.
+    if changed <= 0.0 || others <= 0.0 {
+        return weights;
+    }
+    let scaled = |(candidate, weight): (&BreakCandidate, &f64)| {
+        if is_deployed(candidate) {
+            weight / changed * CHANGED
+        } else {
+            weight / others * (1.0 - CHANGED)
+        }
+    };
+    all.iter().zip(&weights).map(scaled).collect()
+}
+
+/// The change that is these breaks: a single moment, or a course with the default delays.
+pub(super) fn change_of(breaks: &[BreakCandidate], lasting: Option<Seconds>) -> Change {
+    let targets = breaks.iter().map(|item| item.as_target()).collect();
+    // Two breaks are two causes: neither draws the mode of the other.
+    let moment = Change { independent: true, ..Change::from_targets("diagnosis", targets) };
+    if lasting.is_some() {
+        return moment;
+    }
+    // In the course of time the default delays end the break, as they would in an incident.
+    Change {
+        detection: Some(Detection {
+            alert_threshold: Share::new(crate::model::defaults::ALERT_THRESHOLD),
+            ..Detection::default()
+        }),
+        rollback: Some(Rollback {
+            delay: None,
+            depends_on: Vec::new(),
+            needs_factor: 2.0,
+            works: Share::ONE,
+            worsens: Share::ZERO,
+            takes: Seconds::ZERO,
+        }),
+        ..moment
+    }
 }
 
 impl BreakCandidate {
-    /// The change that is this break: a single moment, or a course with the default delays.
-    pub(super) fn as_change(self, lasting: Option<Seconds>) -> Change {
+    fn as_target(self) -> Target {
         let mut target = Target::down_with_certainty(self.on, Place::default());
+        let severity = Share::new(self.share).expect("a share");
+        target.severity = (severity, severity);
         let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
         target.modes = Modes {
             slowness: None,
@@ -97,25 +158,6 @@ impl BreakCandidate {
             surge: share(FailureMode::Surge),
             surge_factor: if self.mode == FailureMode::Surge { SURGE } else { 1.0 },
         };
-        let moment = Change::from_targets("diagnosis", vec![target]);
-        if lasting.is_some() {
-            return moment;
-        }
-        // In the course of time the default delays end the break, as they would in an incident.
-        Change {
-            detection: Some(Detection {
-                alert_threshold: Share::new(crate::model::defaults::ALERT_THRESHOLD),
-                ..Detection::default()
-            }),
-            rollback: Some(Rollback {
-                delay: None,
-                depends_on: Vec::new(),
-                needs_factor: 2.0,
-                works: Share::ONE,
-                worsens: Share::ZERO,
-                takes: Seconds::ZERO,
-            }),
-            ..moment
-        }
+        target
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::DiagnosisRequest;
-use super::candidates::BreakCandidate;
+use super::candidates::{BreakCandidate, change_of};
 use crate::analysis::Settings;
 use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS, WaitReason};
@@ -33,6 +33,8 @@ pub(super) struct ObservedEvidence<'a> {
     pub(super) seen: &'a [Seen],
     pub(super) settings: &'a Settings,
     pub(super) trials: u64,
+    /// Units that nobody reported on though others of their kind were.
+    pub(super) silent: &'a [usize],
 }
 
 /// How well a break agrees with what is seen.
@@ -46,8 +48,8 @@ pub(super) struct Agreement {
 }
 
 impl ObservedEvidence<'_> {
-    fn each_outcome(&self, candidate: BreakCandidate, mut take: impl FnMut(&Outcome)) {
-        let change = candidate.as_change(self.question.lasting);
+    fn each_outcome(&self, breaks: &[BreakCandidate], mut take: impl FnMut(&Outcome)) {
+        let change = change_of(breaks, self.question.lasting);
         let lasting = self.question.lasting.unwrap_or(Seconds::ZERO);
         let plan = compile(self.topology, &change, lasting);
         let engine = self.settings.engine_of_variants();
@@ -91,16 +93,35 @@ impl ObservedEvidence<'_> {
                 self.report_probability(seen.state, self.unit_state(outcome, seen.unit, trial)),
             )
         };
-        self.seen.iter().map(chance).sum()
+        let silence = |unit: &usize| self.log_silence(self.unit_state(outcome, *unit, trial));
+        self.seen.iter().map(chance).sum::<f64>() + self.silent.iter().map(silence).sum::<f64>()
+    }
+
+    /// The logarithm of the chance that nobody reports on something in this state.
+    fn log_silence(&self, state: usize) -> f64 {
+        let unreported = self.question.unreported;
+        match state {
+            0 => 0.0,
+            // What is only degraded is overlooked more easily than what fails.
+            1 => libm::log(f64::midpoint(1.0, unreported)),
+            _ => libm::log(unreported),
+        }
+    }
+
+    /// The logarithm of the chance of all that is said, and not said, where every state is as likely as
+    /// any other.
+    fn log_of_chance(&self) -> f64 {
+        let silence = (0..3).map(|state| libm::exp(self.log_silence(state))).sum::<f64>() / 3.0;
+        -(self.seen.len() as f64) * libm::log(3.0) + self.silent.len() as f64 * libm::log(silence)
     }
 
     /// The logarithm of the chance of what is seen, up to what is the same for all candidates.
-    pub(super) fn log_likelihood(&self, candidate: BreakCandidate) -> f64 {
+    pub(super) fn log_likelihood(&self, breaks: &[BreakCandidate]) -> f64 {
         // One trial in which every state is as likely as any other.
-        let mut logs = vec![-(self.seen.len() as f64) * libm::log(3.0)];
+        let mut logs = vec![self.log_of_chance()];
         let timed = self.timed_failures();
         let mut firsts: Vec<Vec<f64>> = vec![Vec::new(); timed.len()];
-        self.each_outcome(candidate, |outcome| {
+        self.each_outcome(breaks, |outcome| {
             for trial in valid_trials(outcome) {
                 logs.push(self.log_likelihood_in_trial(outcome, trial));
             }
@@ -151,10 +172,10 @@ impl ObservedEvidence<'_> {
     pub(super) fn state_probabilities(&self, candidate: BreakCandidate) -> Vec<[f64; 3]> {
         let units = self.topology.services.len() + self.topology.flows.len();
         // Smoothed by one trial in which every state is as likely as any other.
-        let uniform = libm::exp(-(self.seen.len() as f64) * libm::log(3.0));
+        let uniform = libm::exp(self.log_of_chance());
         let mut sums = vec![[uniform / 3.0; 3]; units];
         let mut total = uniform;
-        self.each_outcome(candidate, |outcome| {
+        self.each_outcome(&[candidate], |outcome| {
             for trial in valid_trials(outcome) {
                 let weight = libm::exp(self.log_likelihood_in_trial(outcome, trial));
                 total += weight;
@@ -173,7 +194,7 @@ impl ObservedEvidence<'_> {
     pub(super) fn agreement_of(&self, candidate: BreakCandidate) -> Agreement {
         let mut counts = vec![[0_u64; 3]; self.seen.len()];
         let (mut trials, mut reasons) = (0_u64, BTreeMap::<WaitReason, u64>::new());
-        self.each_outcome(candidate, |outcome| {
+        self.each_outcome(&[candidate], |outcome| {
             trials += u64::from(outcome.valid.count_ones());
             for (reason, held) in &outcome.reasons {
                 *reasons.entry(*reason).or_default() += u64::from(held.count_ones());

@@ -14,11 +14,13 @@
 mod candidates;
 mod likelihood;
 mod next;
+mod pairs;
 
 use crate::engine::Progress;
 use crate::engine::parallel;
 use crate::model::change::TargetRef;
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
+use crate::model::topology::ServiceId;
 use crate::model::{Seconds, Topology};
 use crate::report::diagnosis::{
     CandidateReport, DiagnosisReport, DiagnosisScoreReport, MissReport, ModeReport, RankedReport,
@@ -36,6 +38,9 @@ use likelihood::{ObservedEvidence, Seen};
 /// The chance that a report is wrong, where nobody says: people on call misread one dashboard in
 /// twenty (an assumption: no published figure was found).
 pub const MISREPORT: f64 = 0.05;
+/// The chance that nobody reports on a component that fails, where nobody says: silence is weak evidence
+/// of health (an assumption: reports are written by those who look at a few dashboards).
+pub const UNREPORTED: f64 = 0.8;
 /// How many trials each candidate gets, where nobody says.
 pub const TRIALS: u64 = 256;
 /// Posteriors that differ by less than this share are equal.
@@ -52,8 +57,12 @@ pub struct DiagnosisRequest<'a> {
     pub observed: &'a [Observed],
     /// The chance that a report is wrong, above 0 and below a half.
     pub misreport: f64,
+    /// The chance that nobody reports on a component that fails, above 0 and at most 1.
+    pub unreported: f64,
     /// Prior over the candidates.
     pub prior: PriorKind,
+    /// Services that were changed shortly before: most outages are set off by changes.
+    pub deployed: &'a [ServiceId],
     /// For how long a break has lasted, where a single moment is looked at; nothing for a break with
     /// the documented delays of detection and rollback, of which the worst moments count.
     pub lasting: Option<Seconds>,
@@ -73,9 +82,10 @@ pub fn diagnose_observation(
         seen: &seen,
         settings,
         trials: trials_per_candidate(settings),
+        silent: &silent_units(topology, &seen),
     };
     // Components are ranked, and not modes: which one broke is what people ask.
-    let ranked = rank_components(topology, &evidence, question.prior, progress);
+    let ranked = rank_components(topology, &evidence, question, progress);
     let leading: Vec<&RankedComponent> = ranked.iter().take(LEADING).collect();
     let agreeing = leading
         .iter()
@@ -109,10 +119,13 @@ pub fn diagnose_observation(
         trials: evidence.trials,
         partial: progress.is_cancelled(),
         misreport: question.misreport,
+        unreported: question.unreported,
         prior: question.prior,
+        deployed: deployed_names(topology, question),
         lasting_s: question.lasting.map(Seconds::get),
         observed: seen.iter().map(|seen| seen.seen_report(topology)).collect(),
         candidates: told.collect(),
+        pairs: pairs::likelier_pairs(&evidence, &ranked, progress),
         look_at: next::find_next_looks(topology, &evidence, &ranked, progress),
         assumptions: diagnosis_assumptions(question),
     }
@@ -129,15 +142,25 @@ pub fn score_diagnoses(
             name: &case.incident.name,
             observed: &case.incident.observed,
             misreport: MISREPORT,
+            unreported: UNREPORTED,
             prior: PriorKind::Equal,
+            // What was deployed would give most triggers away.
+            deployed: &[],
             lasting: None,
         };
         let topology = &case.topology;
         let seen = seen_units(topology, question.observed);
         let trials = trials_per_candidate(settings);
-        let evidence =
-            ObservedEvidence { topology, question: &question, seen: &seen, settings, trials };
-        let ranked = rank_components(topology, &evidence, question.prior, progress);
+        let silent = silent_units(topology, &seen);
+        let evidence = ObservedEvidence {
+            topology,
+            question: &question,
+            seen: &seen,
+            settings,
+            trials,
+            silent: &silent,
+        };
+        let ranked = rank_components(topology, &evidence, &question, progress);
         let triggers: Vec<String> = case
             .change
             .targets
@@ -200,10 +223,28 @@ fn seen_units(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
     found
 }
 
+/// Returns what nobody reported on: services where some service was reported, flows where some flow was.
+fn silent_units(topology: &Topology, seen: &[Seen]) -> Vec<usize> {
+    let services = topology.services.len();
+    let is_service = |unit: usize| unit < services;
+    let units = 0..services + topology.flows.len();
+    let is_silent = |unit: &usize| {
+        seen.iter().all(|seen| seen.unit != *unit)
+            // Who never speaks of flows says nothing by not naming one.
+            && seen.iter().any(|seen| is_service(seen.unit) == is_service(*unit))
+    };
+    units.filter(is_silent).collect()
+}
+
+fn deployed_names(topology: &Topology, question: &DiagnosisRequest<'_>) -> Vec<String> {
+    question.deployed.iter().map(|id| topology.service(*id).name.clone()).collect()
+}
+
 fn badness_of(state: ObservedState) -> usize {
     match state {
         ObservedState::Unaffected => 0,
-        ObservedState::Degraded => 1,
+        // A late answer is one with something missing.
+        ObservedState::Late | ObservedState::Degraded => 1,
         ObservedState::Failed => 2,
     }
 }
@@ -258,6 +299,7 @@ impl RankedComponent {
             .iter()
             .map(|(candidate, posterior)| ModeReport {
                 mode: candidate.mode,
+                share: candidate.share,
                 posterior: *posterior,
             })
             .collect();
@@ -270,17 +312,17 @@ impl RankedComponent {
 fn rank_components(
     topology: &Topology,
     evidence: &ObservedEvidence<'_>,
-    prior: PriorKind,
+    question: &DiagnosisRequest<'_>,
     progress: &dyn Progress,
 ) -> Vec<RankedComponent> {
     let all = candidates::all_candidates(topology);
-    let priors = candidates::prior_probabilities(topology, &all, prior);
+    let priors = candidates::prior_probabilities(topology, &all, question.prior, question.deployed);
     let logs = parallel::each_piece(all.len(), |item| {
         // After a cancellation the rest gets no chance, and the report is marked as partial.
         if progress.is_cancelled() {
             return f64::NEG_INFINITY;
         }
-        libm::log(priors[item]) + evidence.log_likelihood(all[item])
+        libm::log(priors[item]) + evidence.log_likelihood(&all[item..=item])
     });
     // Weights are relative to the best, whose logarithm may be far below what `exp` can hold.
     let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -342,7 +384,8 @@ fn miss_reports(
 
 fn diagnosis_assumptions(question: &DiagnosisRequest<'_>) -> Vec<String> {
     let mut said = vec![
-        "exactly one component broke, completely and at once; a surge is tenfold".to_owned(),
+        "one component broke at once, with all of its requests or 30% of them; a surge is tenfold"
+            .to_owned(),
         match question.prior {
             PriorKind::Equal => "before anything is seen, all components and their modes are alike",
             PriorKind::Stated => {
@@ -355,6 +398,15 @@ fn diagnosis_assumptions(question: &DiagnosisRequest<'_>) -> Vec<String> {
          know"
             .to_owned(),
     ];
+    if question.unreported < 1.0 {
+        said.push(format!(
+            "a component that fails stays unreported in {:.0}% of cases: silence is weak evidence of health",
+            question.unreported * 100.0
+        ));
+    }
+    if !question.deployed.is_empty() {
+        said.push("7 of 10 outages are set off by what was deployed".to_owned());
+    }
     if question.observed.iter().any(|observed| observed.from.is_some())
         && question.lasting.is_none()
     {

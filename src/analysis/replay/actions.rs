@@ -2,17 +2,40 @@
 
 use crate::project::IncidentCase;
 
-use super::{Prediction, badness_of, predict_incident};
+use super::badness_of;
+use super::predict::{Prediction, predict_incident};
 use crate::analysis::simulate::Settings;
 use crate::engine::Progress;
-use crate::model::Change;
 use crate::model::action::Action;
+use crate::model::change::{Delay, Detection, Rollback};
+use crate::model::defaults::fix_delay;
+use crate::model::incident::FixKind;
+use crate::model::{Change, Seconds, Share};
 use crate::report::replay::ActionReport;
 
 /// The change without anything that operators did: detection and rollback take what they take by
 /// their delays.
 pub(super) fn without_actions(change: &Change) -> Change {
     Change { actions: Vec::new(), ..change.clone() }
+}
+
+/// The change whose cause ends as late as a fix of this kind usually comes, and nothing else of what
+/// operators did.
+pub(super) fn with_fix(change: &Change, fix: FixKind) -> Change {
+    Change {
+        // From the first failure on, since that is what the published times count from.
+        detection: Some(Detection { delay: Some(Delay::default()), ..Detection::default() }),
+        rollback: Some(Rollback {
+            delay: Some(fix_delay(fix)),
+            depends_on: Vec::new(),
+            needs_factor: 1.0,
+            works: Share::ONE,
+            worsens: Share::ZERO,
+            takes: Seconds::ZERO,
+        }),
+        kill_switch: None,
+        ..without_actions(change)
+    }
 }
 
 /// Each of the things that operators did, and what is different without it.
@@ -38,7 +61,7 @@ pub(super) fn action_reports(
             action: item.action.into(),
             target: item.target.map(|target| case.topology.service(target).name.clone()),
             caller: item.caller.map(|caller| case.topology.service(caller).name.clone()),
-            share: item.share.map(crate::model::Share::get),
+            share: item.share.map(Share::get),
             spared: worse(&without, full),
             made_worse: worse(full, &without),
             with_s: full.duration,

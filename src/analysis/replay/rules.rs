@@ -29,10 +29,10 @@ impl ReachRule {
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::Everything => "everything fails",
-            Self::HardReach => "reach over hard dependencies",
-            Self::HardAndLoad => "reach over hard dependencies and loads",
-            Self::EveryEdge => "reach over all dependencies and loads",
-            Self::EveryEdgeButStatic => "the same, stopping at static caches",
+            Self::HardReach => "reach: hard",
+            Self::HardAndLoad => "reach: hard and load",
+            Self::EveryEdge => "reach: every dependency",
+            Self::EveryEdgeButStatic => "reach: all but static caches",
         }
     }
 
@@ -60,6 +60,16 @@ impl ReachRule {
     /// One step from what is reached; returns whether anything new was reached.
     fn spread_once(self, topology: &Topology, reached: &mut [bool]) -> bool {
         let mut moved = false;
+        // What reacts by itself to a failure is reached by it, as surely as over a hard dependency.
+        for service in &topology.services {
+            for automation in &service.automations {
+                let target = automation.target.0 as usize;
+                if reached[automation.watches.0 as usize] && !reached[target] {
+                    reached[target] = true;
+                    moved = true;
+                }
+            }
+        }
         for (caller, dependency) in topology.declared_dependencies() {
             let Caller::Node(caller) = caller else { continue };
             let caller = caller.service.0 as usize;

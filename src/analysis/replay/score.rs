@@ -1,10 +1,11 @@
 //! How well what was predicted agrees with what happened.
 
+use super::order::PairCounts;
 use crate::model::incident::ObservedState;
 use crate::report::replay::ScoreReport;
 
-/// The states, the worst first.
-const STATES: [ObservedState; 3] =
+/// Classes of states, the worst first: what is late is degraded, and no failure.
+const CLASSES: [ObservedState; 3] =
     [ObservedState::Failed, ObservedState::Degraded, ObservedState::Unaffected];
 
 /// Something whose state was observed and predicted.
@@ -12,10 +13,16 @@ const STATES: [ObservedState; 3] =
 pub(super) struct PredictedPair {
     pub(super) observed: ObservedState,
     pub(super) predicted: ObservedState,
-    /// The probability to be degraded or worse.
+    /// The probability to be hit.
     pub(super) impacted: f64,
-    /// From when it was impacted, and the median time of its first failure; seconds.
-    pub(super) times: Option<(f64, f64)>,
+    /// The share of requests that failed, where it is stated, and the predicted one.
+    pub(super) shares: Option<(f64, f64)>,
+    /// The observed and predicted first impact; seconds.
+    pub(super) starts: Option<(f64, f64)>,
+    /// The observed and predicted end of the last impact; seconds.
+    pub(super) ends: Option<(f64, f64)>,
+    /// Whether some dependency leads to it or from it, or it was changed itself.
+    pub(super) is_connected: bool,
 }
 
 /// One incident, as far as a score needs it.
@@ -28,18 +35,30 @@ pub(super) struct IncidentEvidence {
     pub(super) containments: Vec<bool>,
 }
 
-/// The score over some incidents.
+impl IncidentEvidence {
+    /// Returns the pairs that count: what nothing connects with the cause is right for free.
+    pub(super) fn counted_pairs(&self) -> impl Iterator<Item = &PredictedPair> {
+        self.pairs.iter().filter(|pair| pair.is_connected)
+    }
+}
+
+/// The score over some incidents, without intervals.
 pub(super) fn score_report<'a>(
     incidents: impl IntoIterator<Item = &'a IncidentEvidence>,
 ) -> ScoreReport {
     let mut score = ScoreReport::default();
     let mut pairs: Vec<PredictedPair> = Vec::new();
-    let mut order = 0_i64;
+    let (mut starts, mut ends) = (PairCounts::default(), PairCounts::default());
     for incident in incidents {
         score.incidents += 1;
-        let (timed, sum) = in_order(&incident.pairs);
-        score.timed_pairs += timed;
-        order += sum;
+        let of = |times: fn(&PredictedPair) -> Option<(f64, f64)>| {
+            PairCounts::of_times(&incident.pairs.iter().filter_map(times).collect::<Vec<_>>())
+        };
+        let (own_starts, own_ends) = (of(|pair| pair.starts), of(|pair| pair.ends));
+        score.timed_incidents += u64::from(own_starts.ordered_pairs() > 0);
+        score.recovery_incidents += u64::from(own_ends.ordered_pairs() > 0);
+        starts.add(own_starts);
+        ends.add(own_ends);
         if let Some((observed, predicted)) = incident.duration {
             score.durations += 1;
             score.duration_within_2 += u64::from(is_within(observed, predicted, 2.0));
@@ -48,13 +67,19 @@ pub(super) fn score_report<'a>(
         score.containments += incident.containments.len() as u64;
         score.containments_confirmed +=
             incident.containments.iter().filter(|containment| **containment).count() as u64;
-        pairs.extend(&incident.pairs);
+        score.unconnected += incident.pairs.iter().filter(|pair| !pair.is_connected).count() as u64;
+        pairs.extend(incident.counted_pairs());
     }
     score.components = pairs.len() as u64;
     score.balanced_accuracy = balanced_accuracy(&pairs);
     score.macro_f1 = macro_f1(&pairs);
     score.brier = brier_score(&pairs);
-    score.tau = (score.timed_pairs > 0).then(|| order as f64 / score.timed_pairs as f64);
+    score.shares = pairs.iter().filter(|pair| pair.shares.is_some()).count() as u64;
+    score.share_error = share_error(&pairs);
+    score.tau = starts.tau_b();
+    score.timed_pairs = starts.ordered_pairs();
+    score.recovery_tau = ends.tau_b();
+    score.recovery_pairs = ends.ordered_pairs();
     score
 }
 
@@ -68,7 +93,7 @@ fn share_of(count: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| count as f64 / of as f64)
 }
 
-fn is_impacted(state: ObservedState) -> bool {
+pub(super) fn is_impacted(state: ObservedState) -> bool {
     state != ObservedState::Unaffected
 }
 
@@ -87,23 +112,29 @@ fn balanced_accuracy(pairs: &[PredictedPair]) -> Option<f64> {
     }
 }
 
-/// The mean over the states that were observed of 2 TP / (2 TP + FP + FN).
+/// The class of a state.
+fn class_of(state: ObservedState) -> ObservedState {
+    if state == ObservedState::Late { ObservedState::Degraded } else { state }
+}
+
+/// The mean over the classes that were observed of 2 TP / (2 TP + FP + FN).
 fn macro_f1(pairs: &[PredictedPair]) -> Option<f64> {
     let mut sum = 0.0;
-    let mut states = 0;
-    for state in STATES {
-        let observed = pairs.iter().filter(|pair| pair.observed == state).count();
-        let predicted = pairs.iter().filter(|pair| pair.predicted == state).count();
-        let both =
-            pairs.iter().filter(|pair| pair.observed == state && pair.predicted == state).count();
+    let mut classes = 0;
+    for class in CLASSES {
+        let is_observed = |pair: &PredictedPair| class_of(pair.observed) == class;
+        let is_predicted = |pair: &PredictedPair| class_of(pair.predicted) == class;
+        let observed = pairs.iter().filter(|pair| is_observed(pair)).count();
+        let predicted = pairs.iter().filter(|pair| is_predicted(pair)).count();
+        let both = pairs.iter().filter(|pair| is_observed(pair) && is_predicted(pair)).count();
         // A state that never occurred has no recall, and would only lower the mean.
         if observed > 0 {
-            states += 1;
+            classes += 1;
             // The two counts hold what is in both of them twice.
             sum += 2.0 * both as f64 / (observed + predicted) as f64;
         }
     }
-    (states > 0).then(|| sum / f64::from(states))
+    (classes > 0).then(|| sum / f64::from(classes))
 }
 
 fn brier_score(pairs: &[PredictedPair]) -> Option<f64> {
@@ -113,38 +144,32 @@ fn brier_score(pairs: &[PredictedPair]) -> Option<f64> {
     (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
 }
 
-/// How many pairs were impacted at different times, and of these how many more are predicted in
-/// the right order than in the wrong one. Times within a second are equal.
-fn in_order(pairs: &[PredictedPair]) -> (u64, i64) {
-    let times: Vec<(f64, f64)> = pairs.iter().filter_map(|pair| pair.times).collect();
-    let sign = |difference: f64| match difference {
-        difference if difference > 1.0 => 1,
-        difference if difference < -1.0 => -1,
-        _ => 0,
-    };
-    let (mut timed, mut sum) = (0, 0);
-    for (index, a) in times.iter().enumerate() {
-        for b in &times[..index] {
-            let observed = sign(a.0 - b.0);
-            if observed != 0 {
-                timed += 1;
-                // Both never fail by the simulation: infinite times have no difference.
-                let predicted =
-                    if a.1.is_infinite() && b.1.is_infinite() { 0.0 } else { a.1 - b.1 };
-                sum += observed * sign(predicted);
-            }
-        }
-    }
-    (timed, sum)
+/// The mean distance of predicted from stated shares of failed requests.
+fn share_error(pairs: &[PredictedPair]) -> Option<f64> {
+    let errors: Vec<f64> =
+        pairs.iter().filter_map(|pair| pair.shares).map(|(a, b)| (a - b).abs()).collect();
+    (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ObservedState::{Degraded, Failed, Unaffected};
+    use ObservedState::{Degraded, Failed, Late, Unaffected};
 
     fn pair(observed: ObservedState, predicted: ObservedState, impacted: f64) -> PredictedPair {
-        PredictedPair { observed, predicted, impacted, times: None }
+        PredictedPair {
+            observed,
+            predicted,
+            impacted,
+            shares: None,
+            starts: None,
+            ends: None,
+            is_connected: true,
+        }
+    }
+
+    fn evidence(pairs: &[PredictedPair]) -> [IncidentEvidence; 1] {
+        [IncidentEvidence { pairs: pairs.to_vec(), ..IncidentEvidence::default() }]
     }
 
     #[test]
@@ -152,33 +177,61 @@ mod tests {
         let states = [Failed, Degraded, Unaffected];
         let pairs =
             states.map(|state| pair(state, state, if state == Unaffected { 0.0 } else { 1.0 }));
-        let found = score_report(&[IncidentEvidence {
-            pairs: pairs.to_vec(),
-            ..IncidentEvidence::default()
-        }]);
+        let found = score_report(&evidence(&pairs));
         assert_eq!(found.balanced_accuracy, Some(1.0));
         assert_eq!(found.macro_f1, Some(1.0));
         assert_eq!(found.brier, Some(0.0));
-        assert_eq!(found.tau, None);
+        assert_eq!((found.tau, found.recovery_tau), (None, None));
     }
 
     #[test]
     fn everything_failed_is_half_right() {
         let states = [Failed, Degraded, Unaffected, Unaffected];
-        let pairs = states.map(|state| pair(state, Failed, 1.0)).to_vec();
-        let found = score_report(&[IncidentEvidence { pairs, ..IncidentEvidence::default() }]);
+        let found = score_report(&evidence(&states.map(|state| pair(state, Failed, 1.0))));
         assert_eq!(found.balanced_accuracy, Some(0.5));
         assert!((found.macro_f1.unwrap() - 0.4 / 3.0).abs() < 1e-12);
         assert_eq!(found.brier, Some(0.5));
     }
 
     #[test]
-    fn order_counts_right_minus_wrong_pairs_and_no_ties() {
-        let timed = |times| PredictedPair { times: Some(times), ..pair(Failed, Failed, 1.0) };
-        let pairs = vec![timed((0.0, 5.0)), timed((60.0, 90.0)), timed((120.0, 90.0))];
-        let found = score_report(&[IncidentEvidence { pairs, ..IncidentEvidence::default() }]);
-        assert_eq!(found.timed_pairs, 3);
-        assert!((found.tau.unwrap() - 2.0 / 3.0).abs() < 1e-12);
+    fn late_is_degraded_and_neither_failed_nor_well() {
+        let found = score_report(&evidence(&[
+            pair(Late, Degraded, 1.0),
+            pair(Degraded, Late, 1.0),
+            pair(Unaffected, Unaffected, 0.0),
+        ]));
+        assert_eq!((found.macro_f1, found.balanced_accuracy), (Some(1.0), Some(1.0)));
+    }
+
+    #[test]
+    fn what_nothing_connects_is_counted_apart() {
+        let free = PredictedPair { is_connected: false, ..pair(Unaffected, Unaffected, 0.0) };
+        let found = score_report(&evidence(&[free, pair(Unaffected, Failed, 1.0)]));
+        assert_eq!((found.components, found.unconnected), (1, 1));
+        assert_eq!(found.balanced_accuracy, Some(0.0));
+    }
+
+    #[test]
+    fn shares_are_compared_where_they_are_stated() {
+        let stated = PredictedPair { shares: Some((0.35, 0.2)), ..pair(Degraded, Degraded, 1.0) };
+        let found = score_report(&evidence(&[stated, pair(Failed, Failed, 1.0)]));
+        assert_eq!(found.shares, 1);
+        assert!((found.share_error.unwrap() - 0.15).abs() < 1e-12);
+    }
+
+    #[test]
+    fn orders_of_start_and_of_recovery_are_told_apart() {
+        let timed = |starts, ends| PredictedPair {
+            starts: Some(starts),
+            ends: Some(ends),
+            ..pair(Failed, Failed, 1.0)
+        };
+        let found = score_report(&evidence(&[
+            timed((0.0, 0.0), (600.0, 900.0)),
+            timed((120.0, 240.0), (1200.0, 300.0)),
+        ]));
+        assert_eq!((found.tau, found.timed_pairs, found.timed_incidents), (Some(1.0), 1, 1));
+        assert_eq!((found.recovery_tau, found.recovery_pairs), (Some(-1.0), 1));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Topologies and changes with something taken out of them.
 
-use crate::model::change::{Delay, Modes};
+use crate::model::change::{Delay, Detection, Modes, SeverityOf};
 use crate::model::incident::Containment;
 use crate::model::topology::{
-    CallKind, Criticality, Dependency, Evidence, Phase, Recovery, Timeout,
+    CallKind, Criticality, Dependency, Evidence, Phase, Queue, Recovery, Timeout,
 };
 use crate::model::{Change, Share, Topology};
 use crate::report::ModelElement;
@@ -15,6 +15,10 @@ impl ModelElement {
         for service in &mut topology.services {
             match self {
                 Self::Loads => (service.utilization, service.concurrency) = (None, None),
+                Self::Backlogs if service.utilization.is_some() => {
+                    service.queue = Some(Queue::Refuses);
+                }
+                Self::Pools => service.concurrency = None,
                 // Without replicas a service is one thing that is up or down.
                 Self::Redundancy => service.replicas = None,
                 Self::Recovery => service.recovery = Recovery::default(),
@@ -37,11 +41,20 @@ impl ModelElement {
                 Self::Severity => target.severity = (Share::ONE, Share::ONE),
                 Self::Onset => target.onset = Delay::default(),
                 Self::Modes => target.modes = Modes::default(),
+                Self::BadRequests => target.severity_of = SeverityOf::Attempts,
                 _ => {}
             }
         }
         if self == Self::Onset {
             change.rollout = None;
+        }
+        if let (Self::EvidenceOfFailure, Some(detection)) = (self, &mut change.detection) {
+            // At once when anything fails, whether ten requests have failed by then or none.
+            *detection = Detection {
+                alert_threshold: Some(detection.alert_threshold.unwrap_or(Share::ZERO)),
+                failures: None,
+                ..detection.clone()
+            };
         }
         if self == Self::Actions {
             change.actions.clear();
@@ -57,6 +70,14 @@ impl ModelElement {
             Self::Fallbacks => dependency.fallback = None,
             // Not to wait at all is the shortest timeout, so both go together.
             Self::Timeouts => (dependency.timeout, dependency.kind) = (Timeout::None, None),
+            Self::Pools => dependency.max_in_flight = None,
+            Self::Expiry => {
+                if let Some(cache) = &mut dependency.cache {
+                    cache.ttl = None;
+                }
+            }
+            Self::Push if dependency.kind == Some(CallKind::Push) => dependency.kind = None,
+            Self::CallShares => dependency.call_probability = Share::ONE,
             Self::Retries => (dependency.retries, dependency.retry_budget) = (None, None),
             Self::StartPhase => dependency.phase = Phase::Serve,
             Self::Redundancy => dependency.needs = dependency.on.len() as u32,

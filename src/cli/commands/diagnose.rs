@@ -10,13 +10,14 @@ use crate::cli::output::ResultOutput;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
 use blastwave::analysis::diagnose::{
-    DiagnosisRequest, MISREPORT, TRIALS, diagnose_observation, score_diagnoses,
+    DiagnosisRequest, MISREPORT, TRIALS, UNREPORTED, diagnose_observation, score_diagnoses,
 };
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::incident::{Observed, held_within};
-use blastwave::model::{Incident, Kind, Observation, Topology};
+use blastwave::model::topology::ServiceId;
+use blastwave::model::{Incident, Kind, Observation, Share, Topology};
 use blastwave::render;
 use blastwave::report::PriorKind;
 
@@ -109,6 +110,8 @@ pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ex
         name: &read.name,
         observed: &read.observed,
         misreport: read.misreport,
+        unreported: read.unreported,
+        deployed: &read.deployed,
         prior: match args.prior {
             PriorArg::Equal => PriorKind::Equal,
             PriorArg::Stated => PriorKind::Stated,
@@ -134,6 +137,8 @@ struct DiagnoseFiles {
     name: String,
     observed: Vec<Observed>,
     misreport: f64,
+    unreported: f64,
+    deployed: Vec<ServiceId>,
     files: Vec<String>,
 }
 
@@ -181,18 +186,26 @@ fn read_files(args: &DiagnoseArgs) -> Result<DiagnoseFiles, Failure> {
         files.push(seen.to_owned());
     }
     let read = if is_incident {
-        Incident::from_document(&document, &topology, &sources)
-            .map(|from_document| (from_document.name, from_document.observed, MISREPORT))
-    } else {
-        Observation::from_document(&document, &topology).map(|from_document| {
-            let misreport = from_document.misreport.map_or(MISREPORT, blastwave::model::Share::get);
-            (from_document.name, from_document.observed, misreport)
+        Incident::from_document(&document, &topology, &sources).map(|incident| Observation {
+            name: incident.name,
+            observed: incident.observed,
+            misreport: None,
+            unreported: None,
+            deployed: Vec::new(),
         })
+    } else {
+        Observation::from_document(&document, &topology)
     };
     match read {
-        Ok((name, observed, misreport)) => {
-            Ok(DiagnoseFiles { topology, name, observed, misreport, files })
-        }
+        Ok(observation) => Ok(DiagnoseFiles {
+            topology,
+            name: observation.name,
+            observed: observation.observed,
+            misreport: observation.misreport.map_or(MISREPORT, Share::get),
+            unreported: observation.unreported.map_or(UNREPORTED, Share::get),
+            deployed: observation.deployed,
+            files,
+        }),
         Err(problems) => Err(fail(problems, sources)),
     }
 }

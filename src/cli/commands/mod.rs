@@ -10,6 +10,7 @@ pub(super) mod diagram;
 pub(super) mod drift;
 pub(super) mod explain;
 pub(super) mod import;
+pub(super) mod incident;
 pub(super) mod init;
 pub(super) mod installers;
 pub(super) mod rank;

@@ -38,6 +38,7 @@ fn happened_sentence(review: &Review<'_>, wording: &Wording) -> String {
     };
     let (failed, degraded, well) =
         (of(ComponentState::Failed), of(ComponentState::Degraded), of(ComponentState::Unaffected));
+    let late = of(ComponentState::Late);
     let mut parts = Vec::new();
     if !failed.is_empty() {
         parts.push(format!("{} failed", format::list(&failed, "and", NAMES)));
@@ -45,6 +46,10 @@ fn happened_sentence(review: &Review<'_>, wording: &Wording) -> String {
     if !degraded.is_empty() {
         let verb = if degraded.len() == 1 { "was" } else { "were" };
         parts.push(format!("{} {verb} degraded", format::list(&degraded, "and", NAMES)));
+    }
+    if !late.is_empty() {
+        let verb = if late.len() == 1 { "was" } else { "were" };
+        parts.push(format!("{} {verb} late", format::list(&late, "and", NAMES)));
     }
     if !well.is_empty() {
         let verb = if well.len() == 1 { "was" } else { "were" };
@@ -166,6 +171,7 @@ fn miss_sentence(component: &ComponentReport, wording: &Wording) -> String {
             format::percent(rounded_share(component.degraded)),
             format::percent(rounded_share(component.failed))
         ),
+        ComponentState::Late => "answers late, and does not fail".to_owned(),
         ComponentState::Unaffected => {
             format!("is hit in {} of trials", format::percent(rounded_share(component.degraded)))
         }
@@ -177,6 +183,7 @@ fn state_word(observed: ComponentState) -> &'static str {
     match observed {
         ComponentState::Failed => "failed",
         ComponentState::Degraded => "was degraded",
+        ComponentState::Late => "was late",
         ComponentState::Unaffected => "was not affected",
     }
 }

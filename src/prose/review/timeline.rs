@@ -81,7 +81,11 @@ fn observation_event(
     observation: &Observation,
     wording: &Wording,
 ) -> ReviewEvent {
-    let verb = if observation.state == ComponentState::Failed { "fails" } else { "is degraded" };
+    let verb = match observation.state {
+        ComponentState::Failed => "fails",
+        ComponentState::Late => "is late",
+        ComponentState::Degraded | ComponentState::Unaffected => "is degraded",
+    };
     let share = observation
         .severity
         .map(|severity| format!(" for {} of requests", format::stated_share(severity)));

@@ -2,8 +2,8 @@
 
 use crate::prose::escape::markdown_prose;
 use crate::prose::replay::{
-    column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_rows,
-    timed_components,
+    column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_notes,
+    score_rows, timed_components,
 };
 use crate::report::replay::ReplayReport;
 
@@ -15,6 +15,10 @@ pub fn replay_markdown(report: &ReplayReport) -> String {
     for row in score_rows(report) {
         out.push_str(&format!("| {} | {} |\n", markdown_prose(&row.name), row.cells.join(" | ")));
     }
+    out.push('\n');
+    for note in score_notes(report) {
+        out.push_str(&format!("- {}\n", markdown_prose(&note)));
+    }
     for incident in &report.incidents {
         out.push_str(&format!("\n### {}\n\n", markdown_prose(&incident_title(incident))));
         for line in incident_lines(incident) {
@@ -22,9 +26,7 @@ pub fn replay_markdown(report: &ReplayReport) -> String {
         }
         let times = timed_components(incident);
         if !times.is_empty() {
-            out.push_str(
-                "\n| failing or degraded | seen | fails by the simulation |\n|---|---|---|\n",
-            );
+            out.push_str("\n| impacted | seen | simulated |\n|---|---|---|\n");
         }
         for time in times {
             let [seen, simulated] = [&time.seen, &time.simulated].map(|text| markdown_prose(text));

@@ -1,16 +1,16 @@
 //! Replayed incidents for a terminal.
 
-use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
+use super::emphasis::{Emphasis, StyledLine, text_columns};
 use super::{Page, TextStyle};
 use crate::prose::replay::{
-    column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_rows,
-    timed_components,
+    column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_notes,
+    score_rows, short_names, timed_components,
 };
 use crate::report::ReplayReport;
 use crate::report::replay::IncidentReport;
 
 /// How wide a column of figures is, with the gap before it.
-const FIGURE: usize = 10;
+const FIGURE: usize = 9;
 
 /// The comparison as lines of text, the last one with its newline.
 pub fn render_replay(report: &ReplayReport, style: &TextStyle) -> String {
@@ -18,6 +18,12 @@ pub fn render_replay(report: &ReplayReport, style: &TextStyle) -> String {
     page.add_paragraph(Emphasis::Strong, "", &replay_headline(report));
     page.add_gap();
     add_scores(&mut page, report);
+    page.add_gap();
+    let start = format!("  {} ", page.glyphs.bullet);
+    for note in score_notes(report) {
+        let note = page.shown_name(&note);
+        page.add_paragraph(Emphasis::Plain, &start, &note);
+    }
     for incident in &report.incidents {
         let head = page.shown_name(&incident_title(incident));
         page.add_head(&head, "");
@@ -46,24 +52,31 @@ fn add_times(page: &mut Page, incident: &IncidentReport) {
 /// The scores, with as many columns as the page has room for beside names of 24 columns.
 fn add_scores(page: &mut Page, report: &ReplayReport) {
     let heads = column_heads(report);
-    let rows: Vec<_> =
-        score_rows(report).into_iter().map(|row| (page.shown_name(&row.name), row.cells)).collect();
-    let longest = rows.iter().map(|(name, _)| text_columns(name)).max().unwrap_or(0);
+    let rows = score_rows(report);
+    let longest =
+        rows.iter().map(|row| text_columns(&page.shown_name(&row.name))).max().unwrap_or(0);
     // One column more takes its room from the names.
-    let names = if report.diagnosis.is_some() { 20 } else { 24 };
+    let names = if report.diagnosis.is_some() { 19 } else { 28 };
     let shown = (page.style.width.saturating_sub(names) / FIGURE).min(heads.len());
     let width = longest.min(page.style.width - shown * FIGURE);
+    let names = short_names(
+        &rows,
+        width,
+        &|name| page.shown_name(name),
+        &text_columns,
+        page.glyphs.ellipsis,
+    );
     let mut row = |name: &str, ink: Emphasis, figures: &[String]| {
-        let name = shorten_text(name, width, page.glyphs.ellipsis);
         let mut line = StyledLine::default();
-        line.push_piece(Emphasis::Plain, &name).push_blanks(width - text_columns(&name));
+        line.push_piece(Emphasis::Plain, name)
+            .push_blanks(width.saturating_sub(text_columns(name)));
         for figure in &figures[..shown] {
             line.push_piece(ink, format!("{figure:>FIGURE$}"));
         }
         page.add_line(&line);
     };
     row("", Emphasis::Faint, &heads);
-    for (name, cells) in &rows {
-        row(name, Emphasis::Plain, cells);
+    for (name, item) in names.iter().zip(&rows) {
+        row(name, Emphasis::Plain, &item.cells);
     }
 }
