@@ -182,7 +182,7 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::incident::EXAMPLES)
     )]
     Incident {
-        /// What to do
+        /// Command to run
         #[command(subcommand)]
         command: super::commands::incident::IncidentCommand,
     },

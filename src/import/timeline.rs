@@ -294,7 +294,11 @@ impl Understood {
         }
         if let Happening::State(state) = happening {
             let severity =
-                words.iter().find(|word| is_percentage(word)).map(|word| (*word).to_owned());
+                words.iter().find(|word| percentage(word).is_some()).map(|word| (*word).to_owned());
+            // Less than half of the requests is degraded, whatever word a hurried line has for it.
+            let is_part =
+                severity.as_deref().and_then(percentage).is_some_and(|share| share < 50.0);
+            let state = if state == "failed" && is_part { "degraded" } else { state };
             let text = line.text.to_owned();
             self.episodes.push(Episode {
                 key,
@@ -406,9 +410,10 @@ fn named_units(words: &[&str], names: &UnitNames<'_>) -> Vec<(&'static str, Stri
     found
 }
 
-fn is_percentage(word: &str) -> bool {
+/// The number of a word such as `30%`.
+fn percentage(word: &str) -> Option<f64> {
     let number = word.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-    number.is_some_and(|number| (0.0..=100.0).contains(&number))
+    number.filter(|number| (0.0..=100.0).contains(number))
 }
 
 /// A text in double quotes, as YAML and JSON both read it.
@@ -422,6 +427,7 @@ mod tests {
     use crate::diagnostic::Sources;
     use crate::load;
     use crate::model::Incident;
+    use crate::model::incident::ObservedState;
 
     const SHOP: &str = "version: 1\ntopology: shop\nservices: {cart: {dependencies: [payments]}, payments: {}}\n\
                         flows: {buy: {steps: [cart]}}\n";
@@ -459,6 +465,7 @@ mod tests {
             .collect();
         assert_eq!(times, [(4.0, 25.0), (6.0, 25.0)], "over midnight: {text}");
         assert_eq!(incident.observed[0].severity.unwrap().get(), 0.3);
+        assert_eq!(incident.observed[0].state, ObservedState::Degraded, "less than half of them");
         assert_eq!(incident.actions.len(), 1);
         assert_eq!(incident.duration.unwrap().get(), 21.0 * 60.0);
         assert!(text.contains("# +1800s everybody slept"), "{text}");

@@ -1,4 +1,4 @@
-//! What was observed, beside what is predicted, as far as scores need it.
+//! Outcomes that were observed, beside the predicted ones, as far as scores need them.
 
 use super::predict::Prediction;
 use super::rules::ReachRule;

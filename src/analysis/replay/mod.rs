@@ -281,7 +281,7 @@ fn containment_report(
     }
 }
 
-/// What each rule says of all incidents.
+/// Predictions of each rule for all incidents.
 type RuleEvidence = (ReachRule, Vec<IncidentEvidence>);
 
 fn rule_evidences(cases: &[IncidentCase]) -> Vec<RuleEvidence> {

@@ -1,4 +1,4 @@
-//! What the simulation says of one incident: states, shares of requests, times.
+//! Predictions of the simulation for one incident: states, shares of requests, times.
 
 use super::wanted_trials;
 use crate::analysis::Stop;

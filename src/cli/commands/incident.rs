@@ -12,7 +12,7 @@ use blastwave::diagnostic::Sources;
 use blastwave::import::{TimelineText, incident_of_timeline};
 use blastwave::load;
 
-/// What to do with incident files.
+/// Commands about incident files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IncidentCommand {
     /// Make an incident file from a timeline
