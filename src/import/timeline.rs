@@ -102,7 +102,7 @@ struct Episode {
     text: String,
 }
 
-/// What is understood of a timeline.
+/// Facts of a timeline, as far as it is understood.
 #[derive(Default)]
 struct Understood {
     episodes: Vec<Episode>,
