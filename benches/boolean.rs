@@ -14,7 +14,7 @@ use blastwave::analysis::rank::{RankingRequest, rank_origins};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::simd::InstructionSet;
-use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::engine::{Silent, Simulator, Tally};
 use blastwave::model::{Seconds, Topology};
 use common::production::{JAEGER, META, production};
 use common::searches::{caller_graph, search_trials};
@@ -69,7 +69,7 @@ fn most_called(topology: &Topology) -> u32 {
     most.map_or(0, |(service, _)| service as u32)
 }
 
-fn simulate<'a>(simulation: &'a Simulation<'a>, mut tally: Tally, trials: u64) -> Tally {
+fn simulate<'a>(simulation: &'a Simulator<'a>, mut tally: Tally, trials: u64) -> Tally {
     simulation.run_trials(0..trials, &mut tally, &Silent);
     tally
 }
@@ -84,7 +84,7 @@ fn one_origin(criterion: &mut Criterion) {
         let graph = caller_graph(&case.topology);
         let origin = NodeIndex::new(case.origin as usize);
         let plan = compile(&case.topology, &common::down(case.origin), Seconds::ZERO);
-        let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
+        let simulation = Simulator::counting_failures(&plan, 1, InstructionSet::best());
         let tally = simulate(&simulation, Tally::new(&plan), trials);
         let failed: u64 = tally.units.iter().map(|unit| unit.failed).sum();
         eprintln!(
@@ -101,7 +101,7 @@ fn one_origin(criterion: &mut Criterion) {
         });
         group.throughput(Throughput::Elements(trials));
         for level in [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Portable] {
-            let simulation = Simulation::counting_failures(&plan, 1, level);
+            let simulation = Simulator::counting_failures(&plan, 1, level);
             group.bench_function(BenchmarkId::new("engine", format!("{level:?}")), |bencher| {
                 bencher.iter(|| simulate(&simulation, Tally::new(&plan), trials).trials);
             });

@@ -21,7 +21,7 @@ mod oracle;
 use std::time::Duration;
 
 use blastwave::compile::compile;
-use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::engine::{Silent, Simulator, Tally};
 use blastwave::model::Seconds;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -59,7 +59,7 @@ fn rollouts(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("engine", name), |bencher| {
                 bencher.iter(|| {
                     let mut tally = Tally::new(&plan);
-                    Simulation::new(&plan, 1).run_trials(0..trials, &mut tally, &Silent);
+                    Simulator::new(&plan, 1).run_trials(0..trials, &mut tally, &Silent);
                     tally.trials
                 });
             });
@@ -102,7 +102,7 @@ fn questions(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
             bencher.iter(|| {
                 let mut tally = Tally::new(&plan);
-                Simulation::new(&plan, 1).run_trials(0..trials, &mut tally, &Silent);
+                Simulator::new(&plan, 1).run_trials(0..trials, &mut tally, &Silent);
                 tally.trials
             });
         });

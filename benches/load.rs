@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
 use blastwave::engine::simd::InstructionSet;
-use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::engine::{Silent, Simulator, Tally};
 use blastwave::load;
 use blastwave::model::{Seconds, Topology, lint};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -107,7 +107,7 @@ fn growth(_: &mut Criterion) {
         let (plan, compiled) =
             timed(|| compile(&topology, &common::down(services / 10 * 9), Seconds::ZERO));
         let (tally, run) = timed(|| {
-            let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
+            let simulation = Simulator::counting_failures(&plan, 1, InstructionSet::best());
             assert!(simulation.is_boolean());
             let mut tally = Tally::new(&plan);
             simulation.run_trials(0..512, &mut tally, &Silent);

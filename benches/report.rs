@@ -15,7 +15,7 @@ use std::time::Duration;
 use blastwave::analysis::explain::ExplanationRequest;
 use blastwave::analysis::{Settings, Stop, explain_flows, simulate_change};
 use blastwave::compile::compile;
-use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::engine::{Silent, Simulator, Tally};
 use blastwave::model::{Change, Seconds};
 use blastwave::render;
 use blastwave::summary::summarize;
@@ -31,7 +31,7 @@ fn reports(criterion: &mut Criterion) {
         let change = common::staged(&topology, services * 9 / 10);
         let plan = compile(&topology, &change, Seconds::ZERO);
         let mut tally = Tally::new(&plan);
-        Simulation::new(&plan, 1).run_trials(0..256, &mut tally, &Silent);
+        Simulator::new(&plan, 1).run_trials(0..256, &mut tally, &Silent);
         group.bench_function(BenchmarkId::new("summarize", services), |bencher| {
             bencher.iter(|| summarize(&tally).units.len());
         });

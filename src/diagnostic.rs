@@ -122,7 +122,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// A replacement that would mend the problem.
+/// A replacement that would fix the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// The bytes to replace.
@@ -146,7 +146,7 @@ pub struct Diagnostic {
     pub others: Vec<Label>,
     /// Advice on what to do about it.
     pub help: Option<String>,
-    /// The text that would mend it.
+    /// The text that would fix it.
     pub fix: Option<Fix>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS};
-use crate::engine::{Progress, Protection, Silent, Simulation, Tally};
+use crate::engine::{Progress, Protection, Silent, Simulator, Tally};
 use crate::model::{Change, Topology};
 use crate::report::Interval as Probability;
 use crate::report::compare::{
@@ -50,7 +50,7 @@ pub fn compare_sides(
         sides.iter().map(|side| compile(side.topology, side.change, settings.lasting)).collect();
     let simulations: Vec<_> = plans
         .iter()
-        .map(|plan| Simulation::with_engine(plan, settings.seed, settings.engine))
+        .map(|plan| Simulator::with_engine(plan, settings.seed, settings.engine))
         .collect();
     let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
     let metric = common_metric(sides);

@@ -3,7 +3,7 @@
 use crate::compile::{Plan, compile};
 use crate::engine::boolean::{self, NotBoolean};
 use crate::engine::exact::Limits;
-use crate::engine::{Choice, Progress, Simulation, Tally};
+use crate::engine::{Choice, Progress, Simulator, Tally};
 use crate::model::{Change, Seconds, Topology};
 use crate::report::{EngineName, Report, TrialLabel, TrialTrace};
 use crate::summary::{self, Summary, summarize};
@@ -86,7 +86,7 @@ pub fn simulate_change(
     progress: &dyn Progress,
 ) -> Report {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let simulation = Simulator::with_engine(&plan, settings.seed, settings.engine);
     let (tally, is_partial) = run_trials(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = simulation_report(topology, change, settings, &simulation, &summary);
@@ -114,7 +114,7 @@ pub fn trace_trial(
     trial: u64,
 ) -> TrialTrace {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let simulation = Simulator::with_engine(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
     trace_report(topology, &targets, &simulation.trace_trial(trial), trial, TrialLabel::Requested)
 }
@@ -123,7 +123,7 @@ pub fn trace_trial(
 pub(super) fn example_trials<'a>(
     topology: &Topology,
     change: &Change,
-    simulation: &'a Simulation<'a>,
+    simulation: &'a Simulator<'a>,
     tally: &Tally,
 ) -> Vec<TrialTrace> {
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
@@ -142,7 +142,7 @@ pub(super) fn simulation_report(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
-    simulation: &Simulation<'_>,
+    simulation: &Simulator<'_>,
     summary: &Summary,
 ) -> Report {
     let context = ReportContext {
@@ -176,7 +176,7 @@ pub(super) fn add_exact(topology: &Topology, change: &Change, plan: &Plan, repor
 /// Runs trials until it is time to stop; says whether it was cancelled before.
 pub(super) fn run_trials<'a>(
     plan: &Plan,
-    simulation: &'a Simulation<'a>,
+    simulation: &'a Simulator<'a>,
     stop: Stop,
     progress: &dyn Progress,
 ) -> (Tally, bool) {

@@ -164,7 +164,7 @@ impl<'a> TraceNames<'a> {
                 format!("{who} switches {part}{} off", on.unwrap_or("everything"))
             }
             (InterventionKind::Fix, on) => {
-                format!("{who} mends {part}{}", on.unwrap_or("the cause"))
+                format!("{who} fixes {part}{}", on.unwrap_or("the cause"))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::compile::{Plan, compile, plan::UnknownPool};
-use crate::engine::{Silent, Simulation, Tally, parallel};
+use crate::engine::{Silent, Simulator, Tally, parallel};
 use crate::model::change::TargetRef;
 use crate::model::topology::{
     Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Queue, Recovery, UnknownPools,
@@ -205,7 +205,7 @@ impl UnknownsQuestion<'_> {
         let plan = compile(topology, self.change, self.settings.lasting);
         let simulation =
             // Something that is stated may take the question beyond the Boolean engine.
-            Simulation::with_engine(&plan, self.settings.seed, self.settings.engine_of_variants());
+            Simulator::with_engine(&plan, self.settings.seed, self.settings.engine_of_variants());
         let mut tally = Tally::new(&plan);
         simulation.run_trials(0..trials, &mut tally, &Silent);
         result_metric(&summarize(&tally), topology).0

@@ -203,7 +203,7 @@ fn compile_intervention(
         ActionKind::Disable | ActionKind::Rollback | ActionKind::Fix => InterventionKind::Fix,
     };
     let services = match (kind, target) {
-        // What was mended need not be what is named as changed.
+        // What was fixed need not be what is named as changed.
         (InterventionKind::Fix, Some(target)) if broken.contains(&target) => vec![target],
         (InterventionKind::Fix, _) | (InterventionKind::Shed, None) => Vec::new(),
         (_, Some(target)) => vec![target],

@@ -28,7 +28,7 @@ use crate::model::{Change, Seconds, Topology};
 pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     let mut plan = graph::compile_topology(topology);
     scenario::add_change(&mut plan, topology, change, lasting);
-    // After the scenario: operators mend what its targets break.
+    // After the scenario: operators fix what its targets break.
     interventions::add_interventions(&mut plan, topology, change);
     traffic::weigh_traffic(&mut plan);
     // After traffic: alerts count requests.

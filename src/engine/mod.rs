@@ -70,7 +70,7 @@ pub enum Choice {
 }
 
 /// Runs trials of one plan.
-pub struct Simulation<'a> {
+pub struct Simulator<'a> {
     engine: Engine<'a>,
     seed: u64,
     ramp_steps: u32,
@@ -82,7 +82,7 @@ enum Engine<'a> {
     Boolean(Boolean<'a>),
 }
 
-impl<'a> Simulation<'a> {
+impl<'a> Simulator<'a> {
     /// Trials of a plan under a seed, by the engine that suits it.
     pub fn new(plan: &'a Plan, seed: u64) -> Self {
         Self::with_engine(plan, seed, Choice::Automatic)

@@ -83,7 +83,7 @@ pub enum Event {
     Restarts(ServiceId, f64),
     /// This service serves again.
     Restarted(ServiceId),
-    /// Corrupt data are mended.
+    /// Corrupt data are repaired.
     Repaired,
     /// Requests begin to wait in vain for this reason.
     WaitBegins(WaitReason),

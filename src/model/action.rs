@@ -167,12 +167,12 @@ fn decode_until(
     kind: Option<ActionKind>,
 ) -> Option<Seconds> {
     let until = field.duration()?;
-    // What is restarted or mended has no state to go back to.
+    // What is restarted or fixed has no state to go back to.
     if matches!(kind, Some(ActionKind::Restart | ActionKind::Rollback | ActionKind::Fix)) {
         field.report_problem(
             Code::Conflict,
             "`until` with an action that cannot be undone",
-            "remove it; a restart ends by itself, and what is mended stays so",
+            "remove it; a restart ends by itself, and what is fixed stays so",
         );
         return None;
     }

@@ -118,7 +118,7 @@ word_enums! {
         Limit = "limit",
         /// A database was repaired in place.
         Repair = "repair",
-        /// Somebody else had to mend it.
+        /// Somebody else had to fix it.
         Vendor = "vendor",
         /// State was rebuilt, restored or failed over by hand.
         Rebuild = "rebuild",

@@ -1,7 +1,7 @@
 //! The closed sets of words in reports, one enum for each, so that a forgotten word does not compile.
 
 use crate::engine::outcome::DetectedBy;
-use crate::engine::{self, Simulation};
+use crate::engine::{self, Simulator};
 use crate::model::incident::ObservedState;
 use crate::model::{action, change};
 use crate::policy::expression::Operator;
@@ -176,7 +176,7 @@ word_enums! {
         Disable = "disable",
         /// The change is taken back.
         Rollback = "rollback",
-        /// The break is mended.
+        /// The break is fixed.
         Fix = "fix",
     }
 
@@ -502,7 +502,7 @@ word_enums! {
 
 impl EngineName {
     /// Returns the engine that runs a simulation.
-    pub fn of_simulation(simulation: &Simulation<'_>) -> Self {
+    pub fn of_simulation(simulation: &Simulator<'_>) -> Self {
         if simulation.is_boolean() { Self::Boolean } else { Self::Fluid }
     }
 }

@@ -44,6 +44,7 @@ pub struct PageService {
 
 /// A reason why requests wait in vain.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PageWaiting {
     /// The reason in a sentence.
     pub text: String,

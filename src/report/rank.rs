@@ -10,6 +10,7 @@ pub const SCHEMA: &str = "blastwave/rank/v1";
 /// Everything that can break, the worst first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RankReport {
     /// [`SCHEMA`].
     pub schema: String,

@@ -7,7 +7,7 @@ use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Place;
 use blastwave::engine::outcome::{Failures, Outcome};
 use blastwave::engine::trace::Trace;
-use blastwave::engine::{Protection, Silent, Simulation};
+use blastwave::engine::{Protection, Silent, Simulator};
 use blastwave::model::action::{Action, ActionKind, Automation};
 use blastwave::model::change::{Delay, Detection, Modes, TargetRef, Watches};
 use blastwave::model::topology::{CallKind, Caller, Dependency, MemberMode, ServiceId};
@@ -31,7 +31,7 @@ fn small(features: Features) -> Features {
 
 /// The first trials of a plan.
 fn outcomes(plan: &Plan, trials: u64) -> Vec<Outcome> {
-    let simulation = Simulation::new(plan, SEED);
+    let simulation = Simulator::new(plan, SEED);
     let mut outcomes = Vec::new();
     simulation.each_outcome(0..trials, &Silent, |outcome| outcomes.push(outcome.clone()));
     outcomes
@@ -84,7 +84,7 @@ fn assert_moments_agree(features: &Features, lasting: f64, near: f64, seeds: Ran
     for seed in seeds {
         let Scenario { topology, change } = scenario(seed, features);
         let plan = compile(&topology, &change, Seconds::new(lasting).expect("a duration"));
-        let simulation = Simulation::new(&plan, SEED);
+        let simulation = Simulator::new(&plan, SEED);
         let outcomes = outcomes(&plan, 128);
         for trial in TRIALS {
             let expected = oracle::lasting(&topology, &change, SEED, trial, lasting);

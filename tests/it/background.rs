@@ -1,7 +1,7 @@
 //! Outages that have nothing to do with the change: they come and go, and are charged to nobody.
 
 use blastwave::compile::compile;
-use blastwave::engine::{Silent, Simulation};
+use blastwave::engine::{Silent, Simulator};
 use blastwave::model::Seconds;
 
 use crate::closed_forms::{read, report};
@@ -42,7 +42,7 @@ fn something_is_down_for_its_share_of_the_time_however_long_its_outages_last() {
         let plan = compile(&topology, &change, Seconds::ZERO);
         let mut shares = Vec::new();
         let trials = 6_400;
-        Simulation::new(&plan, 3).each_outcome(0..trials, &Silent, |outcome| {
+        Simulator::new(&plan, 3).each_outcome(0..trials, &Silent, |outcome| {
             let flow = outcome.units.len() as u32 - 1;
             let of_flow = outcome.times.iter().filter(|time| time.unit == flow);
             shares.extend(of_flow.map(|time| time.lasted / 86_400.0));

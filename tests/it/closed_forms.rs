@@ -3,7 +3,7 @@
 use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
-use blastwave::engine::{Silent, Simulation};
+use blastwave::engine::{Silent, Simulator};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 use blastwave::report::{Detector, Interval, Quantiles, Report, UnitReport};
@@ -271,7 +271,7 @@ flows:
             );
             let (topology, change) = read(&topology, &change);
             let plan = compile(&topology, &change, Seconds::ZERO);
-            let trace = Simulation::new(&plan, 1).trace_trial(0);
+            let trace = Simulator::new(&plan, 1).trace_trial(0);
             let moment = trace.steps.last().expect("there is a moment");
             assert_eq!(
                 moment.overloads.iter().any(|(_, _, _, lost)| *lost > 1e-9),

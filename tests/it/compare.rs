@@ -4,7 +4,7 @@
 use blastwave::analysis::compare::{Side, compare_sides};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
-use blastwave::engine::{Silent, Simulation};
+use blastwave::engine::{Silent, Simulator};
 use blastwave::model::Seconds;
 use blastwave::render;
 use blastwave::report::CompareReport;
@@ -74,7 +74,7 @@ fn a_changed_edge_is_seen_five_times_more_sharply_with_the_same_draws() {
         .map(|each_ref| compile(each_ref, &change(each_ref, &text), Seconds::ZERO));
     let lost = plans.each_ref().map(|plan| {
         let mut all = Vec::new();
-        Simulation::new(plan, 1).each_outcome(0..TRIALS, &Silent, |outcome| {
+        Simulator::new(plan, 1).each_outcome(0..TRIALS, &Silent, |outcome| {
             for trial in 0..64 {
                 all.push(outcome.flows.iter().map(|flow| flow.lost[trial]).sum::<f64>());
             }

@@ -4,7 +4,7 @@ use blastwave::compile::plan::Fallback;
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::{Place, Sources};
 use blastwave::engine::simd::InstructionSet;
-use blastwave::engine::{Choice, Silent, Simulation, Tally, boolean};
+use blastwave::engine::{Choice, Silent, Simulator, Tally, boolean};
 use blastwave::load;
 use blastwave::model::change::{Target, TargetRef};
 use blastwave::model::topology::{Cache, NodeRef, ServiceId};
@@ -83,7 +83,7 @@ const FEATURES: [Feature; 16] = [
 ];
 
 fn counted(plan: &Plan, choice: Choice, trials: u64) -> Tally {
-    let simulation = Simulation::with_engine(plan, 5, choice);
+    let simulation = Simulator::with_engine(plan, 5, choice);
     let mut tally = Tally::new(plan);
     simulation.run_trials(0..trials, &mut tally, &Silent);
     tally

@@ -6,7 +6,7 @@ use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::exact::solutions::{self, EventRole};
 use blastwave::engine::exact::{Detail, Exact, ExactEvent, Limits, Obstacle};
-use blastwave::engine::{Choice, Silent, Simulation, Tally, boolean};
+use blastwave::engine::{Choice, Silent, Simulator, Tally, boolean};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 
@@ -60,7 +60,7 @@ fn settle(plan: &mut Plan, event: ExactEvent, happens: bool) {
 
 /// Which units fail, and which are degraded or worse, in the one world in which nothing is drawn.
 fn world(plan: &Plan) -> Vec<(bool, bool)> {
-    let simulation = Simulation::with_engine(plan, 1, Choice::Automatic);
+    let simulation = Simulator::with_engine(plan, 1, Choice::Automatic);
     let mut units = Vec::new();
     simulation.each_outcome(0..1, &Silent, |outcome| {
         units = outcome
@@ -153,7 +153,7 @@ fn exact_probabilities_lie_within_five_standard_errors_of_trials() {
     for (seed, scenario, plan) in small_plans(12, 60).step_by(3).take(60) {
         let exact = solve(&plan, Detail::Drawn);
         let mut tally = Tally::new(&plan);
-        Simulation::new(&plan, 11).run_trials(0..trials, &mut tally, &Silent);
+        Simulator::new(&plan, 11).run_trials(0..trials, &mut tally, &Silent);
         if tally.anomalies.iter().any(|anomaly| anomaly.unsettled > 0) {
             continue;
         }

@@ -153,7 +153,8 @@ fn rankings_have_the_published_shape() {
         for by in ALL {
             let ranking = RankingRequest { by, top: Some(3), ..RankingRequest::default() };
             let report = ranked(&topology, ranking, 64, Choice::Automatic);
-            let report = RankReport { engine: EngineName::Boolean, ..report };
+            let mut report = report;
+            report.engine = EngineName::Boolean;
             let value = serde_json::to_value(&report).unwrap();
             let errors: Vec<String> =
                 validator.iter_errors(&value).map(|error| error.to_string()).collect();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
-use blastwave::engine::{Choice, Silent, Simulation, Tally, simd::InstructionSet};
+use blastwave::engine::{Choice, Silent, Simulator, Tally, simd::InstructionSet};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 
@@ -106,7 +106,7 @@ fn counted(graph: &Graph, seed: u64) -> Vec<u64> {
     let topology = Topology::from_document(&document).unwrap();
     let change = Change::from_breaks(&["s0".to_owned()], &topology, &mut sources).unwrap();
     let plan = compile(&topology, &change, Seconds::ZERO);
-    let simulation = Simulation::with_engine(&plan, seed, Choice::Boolean(InstructionSet::best()));
+    let simulation = Simulator::with_engine(&plan, seed, Choice::Boolean(InstructionSet::best()));
     let mut tally = Tally::new(&plan);
     simulation.run_trials(0..TRIALS, &mut tally, &Silent);
     tally.units.iter().map(|unit| unit.failed).collect()

@@ -7,7 +7,7 @@ use std::path::Path;
 use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
-use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::engine::{Silent, Simulator, Tally};
 use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::render;
@@ -113,7 +113,7 @@ fn a_four_times_finer_grid_moves_no_mean_by_a_hundredth() {
         let plan = compile(&topology, &change, Settings::default().lasting);
         let lost = |finer: u32| {
             let steps = blastwave::engine::fluid::RAMP_STEPS * finer;
-            let simulation = Simulation::with_ramp_steps(&plan, 1, steps);
+            let simulation = Simulator::with_ramp_steps(&plan, 1, steps);
             let mut tally = Tally::new(&plan);
             simulation.run_trials(0..512, &mut tally, &Silent);
             let means = tally.flows.iter().map(|flow| flow.lost.mean().unwrap_or(0.0));

@@ -15,7 +15,7 @@ mod write;
 use crate::compile::compile;
 use crate::engine::draws::normal_quantile;
 use crate::engine::outcome::TRIALS;
-use crate::engine::{Progress, Silent, Simulation, Tally};
+use crate::engine::{Progress, Silent, Simulator, Tally};
 use crate::model::{Change, Costs, Topology};
 use crate::report::advise::{AdviceReport, AdviseReport, NoiseReport, SCHEMA};
 use crate::report::compare::Difference;
@@ -92,7 +92,7 @@ impl AdvisedState {
         // engine is not binding here.
         let engine = settings.engine_of_variants();
         let mut costs = Vec::new();
-        Simulation::with_engine(&plan, settings.seed, engine).each_outcome(
+        Simulator::with_engine(&plan, settings.seed, engine).each_outcome(
             from..to,
             &Silent,
             |outcome| {
@@ -147,7 +147,7 @@ pub fn find_advice(
     let base = AdvisedState { topology: topology.clone(), change: change.clone() };
     let pool = CandidatePool { base: &base, settings, measure, costs: wanted.costs, progress };
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let simulation = Simulator::with_engine(&plan, settings.seed, settings.engine);
     let mut tally = Tally::new(&plan);
     // The trials of the screening are not used again for estimates: the choice would flatter
     // itself.

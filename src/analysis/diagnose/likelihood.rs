@@ -7,7 +7,7 @@ use super::candidates::{BreakCandidate, change_of};
 use crate::analysis::Settings;
 use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS, WaitReason};
-use crate::engine::{Silent, Simulation};
+use crate::engine::{Silent, Simulator};
 use crate::model::{Seconds, Topology};
 use crate::sort::Arrange as _;
 
@@ -53,7 +53,7 @@ impl ObservedEvidence<'_> {
         let lasting = self.question.lasting.unwrap_or(Seconds::ZERO);
         let plan = compile(self.topology, &change, lasting);
         let engine = self.settings.engine_of_variants();
-        let simulation = Simulation::with_engine(&plan, self.settings.seed, engine);
+        let simulation = Simulator::with_engine(&plan, self.settings.seed, engine);
         simulation.each_outcome(0..self.trials, &Silent, |outcome| take(outcome));
     }
 

@@ -12,7 +12,7 @@ mod trials;
 use crate::compile::plan::FlowId;
 use crate::compile::{Plan, compile};
 use crate::engine::exact::{Limits, Obstacle};
-use crate::engine::{Progress, Simulation};
+use crate::engine::{Progress, Simulator};
 use crate::model::{Change, Topology};
 use crate::report::explain::{
     EXPLAIN_SCHEMA_NAME, ExactReport, ExplainReport, FlowExplained, ImportanceReport,
@@ -65,7 +65,7 @@ pub fn explain_flows(
         Err(obstacle) if asked.exact => return Err(obstacle),
         values => values,
     };
-    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let simulation = Simulator::with_engine(&plan, settings.seed, settings.engine);
     let (tally, is_partial) = simulate::run_trials(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = simulate::simulation_report(topology, change, settings, &simulation, &summary);
@@ -134,7 +134,7 @@ impl Inquiry<'_> {
     /// Returns the explanation of each of these flows, without their figures.
     fn flow_explanations<'a>(
         &'a self,
-        simulation: &'a Simulation<'a>,
+        simulation: &'a Simulator<'a>,
         flows: &[FlowId],
         limits: Limits,
         progress: &dyn Progress,

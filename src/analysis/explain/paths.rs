@@ -13,7 +13,7 @@ use super::origins::{self, Origins};
 use crate::compile::Plan;
 use crate::compile::plan::{DependencyId, FlowId, NodeId, ObservedCall};
 use crate::engine::outcome::Outcome;
-use crate::engine::{self, Progress, Simulation};
+use crate::engine::{self, Progress, Simulator};
 use crate::report::explain::PathReport;
 use crate::report::{FailureOrigin, Protection};
 use crate::sort::Arrange as _;
@@ -57,7 +57,7 @@ pub(super) struct Ways {
 /// Follows failure in so many trials, for these flows.
 pub(super) fn trace_ways<'a>(
     plan: &'a Plan,
-    simulation: &'a Simulation<'a>,
+    simulation: &'a Simulator<'a>,
     seed: u64,
     trials: u64,
     flows: &[FlowId],

@@ -9,7 +9,7 @@ use crate::analysis::unknowns::dependency_mut;
 use crate::compile::compile;
 use crate::compile::plan::FlowId;
 use crate::engine::outcome::Outcome;
-use crate::engine::{self, Silent, Simulation};
+use crate::engine::{self, Silent, Simulator};
 use crate::model::change::{Component, TargetRef};
 use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
 use crate::model::{Change, Share, Topology};
@@ -42,7 +42,7 @@ pub(super) struct Variant {
 impl Variant {
     fn each_outcome(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
         let plan = compile(&self.topology, &self.change, settings.lasting);
-        Simulation::with_engine(&plan, settings.seed, settings.engine).each_outcome(
+        Simulator::with_engine(&plan, settings.seed, settings.engine).each_outcome(
             0..trials,
             &Silent,
             take,

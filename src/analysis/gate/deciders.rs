@@ -19,7 +19,7 @@ use super::Check;
 use super::facts::TrialFacts;
 use super::runs::{CheckRun, Context};
 use crate::compile::compile;
-use crate::engine::{Silent, Simulation, Tally};
+use crate::engine::{Silent, Simulator, Tally};
 use crate::model::change::Delay;
 use crate::model::{Change, Seconds, Share, defaults};
 use crate::policy::RuleVerdict;
@@ -139,7 +139,7 @@ impl Variants<'_> {
         let Check { topology, gate, settings, .. } = self.check;
         let plan = compile(topology, change, settings.lasting);
         let simulation =
-            Simulation::with_engine(&plan, settings.seed, settings.engine_of_variants());
+            Simulator::with_engine(&plan, settings.seed, settings.engine_of_variants());
         let mut tally = Tally::new(&plan);
         simulation.run_trials(0..TRIALS, &mut tally, &Silent);
         let context = Context::new(topology, change, gate, settings);

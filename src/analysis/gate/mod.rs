@@ -24,7 +24,7 @@ pub use crate::report::Assumption;
 
 use crate::compile::{Plan, compile};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{Progress, Simulation, Tally};
+use crate::engine::{Progress, Simulator, Tally};
 use crate::model::{Change, Diff, Topology};
 use crate::policy::Policy;
 use crate::policy::evaluate::STEPS_MAX;
@@ -168,7 +168,7 @@ impl<'a> Check<'a> {
         then: impl FnOnce(Decided<'_>) -> T,
     ) -> T {
         let Self { topology, change, gate, settings, .. } = self;
-        let simulation = Simulation::with_engine(&self.plan, settings.seed, settings.engine);
+        let simulation = Simulator::with_engine(&self.plan, settings.seed, settings.engine);
         // The trials that were asked for are run once and serve the report too.
         let (tally, mut is_partial) =
             simulate::run_trials(&self.plan, &simulation, settings.stop, progress);
@@ -228,7 +228,7 @@ impl<'a> Check<'a> {
         let assumed_plan =
             assumed.as_ref().map(|assumed| compile(assumed, change, settings.lasting));
         let assumed_simulation =
-            assumed_plan.as_ref().map(|plan| Simulation::new(plan, settings.seed));
+            assumed_plan.as_ref().map(|plan| Simulator::new(plan, settings.seed));
         if let (Some(topology), Some(plan), Some(simulation)) =
             (assumed.as_deref(), &assumed_plan, &assumed_simulation)
         {
@@ -272,7 +272,7 @@ enum RunPurpose {
 /// A check whose rules are decided.
 struct Decided<'a> {
     check: &'a Check<'a>,
-    simulation: &'a Simulation<'a>,
+    simulation: &'a Simulator<'a>,
     /// The trials of the topology as stated.
     run: CheckRun<'a>,
     /// The checkpoints of the topology with what it does not state at its worst or best.

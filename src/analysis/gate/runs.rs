@@ -9,7 +9,7 @@ use crate::analysis::reach::Reach;
 use crate::analysis::simulate::{Offset, Settings};
 use crate::compile::Plan;
 use crate::engine::exact::Limits;
-use crate::engine::{Progress, Simulation, Tally};
+use crate::engine::{Progress, Simulator, Tally};
 use crate::model::topology::{Caller, Dependency};
 use crate::model::{Change, Topology, defaults};
 use crate::policy::RuleVerdict;
@@ -20,7 +20,7 @@ use crate::report::compare::SinglePoint;
 pub(super) struct CheckRun<'a> {
     topology: &'a Topology,
     plan: &'a Plan,
-    simulation: &'a Simulation<'a>,
+    simulation: &'a Simulator<'a>,
     /// The exact probabilities, where they are cheap.
     pub(super) exact: Option<Vec<exact::Values>>,
     pub(super) tally: Tally,
@@ -36,7 +36,7 @@ impl<'a> CheckRun<'a> {
     pub(super) fn new(
         topology: &'a Topology,
         plan: &'a Plan,
-        simulation: &'a Simulation<'a>,
+        simulation: &'a Simulator<'a>,
         tally: Tally,
         (assumption, max_trials): (Assumption, u64),
     ) -> Self {
@@ -50,7 +50,7 @@ impl<'a> CheckRun<'a> {
     pub(super) fn sampled(
         topology: &'a Topology,
         plan: &'a Plan,
-        simulation: &'a Simulation<'a>,
+        simulation: &'a Simulator<'a>,
         tally: Tally,
     ) -> Self {
         let checkpoints = vec![tally.trials];

@@ -1,7 +1,7 @@
 //! Several changes in one window: as one change of which everything breaks, and each alone.
 
 use crate::compile::compile;
-use crate::engine::{Progress, Simulation};
+use crate::engine::{Progress, Simulator};
 use crate::model::{Change, Topology};
 use crate::project::merge::failure_probability;
 use crate::report::{AloneReport, InteractionReport, Interval, Report, TogetherReport};
@@ -38,7 +38,7 @@ pub(super) fn compare_changes(
     let mut summaries = Vec::new();
     for change in changes {
         let plan = compile(topology, change, settings.lasting);
-        let simulation = Simulation::new(&plan, settings.seed);
+        let simulation = Simulator::new(&plan, settings.seed);
         let (tally, _) = simulate::run_trials(&plan, &simulation, Stop::Trials(trials), progress);
         alone.push(AloneReport {
             change: change.name.clone(),

@@ -8,7 +8,7 @@ use crate::engine::boolean::BLOCK;
 use crate::engine::origins::{FailureMode, Impact, Origin, is_random};
 use crate::engine::outcome::{Outcome, TRIALS};
 use crate::engine::parallel;
-use crate::engine::{Choice, Silent, Simulation};
+use crate::engine::{Choice, Silent, Simulator};
 use crate::model::change::{Modes, Target, TargetRef};
 use crate::model::topology::{Dependency, NodeRef, Service, ServiceId};
 use crate::model::{Change, Share};
@@ -111,7 +111,7 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
 }
 
 fn outcomes_of(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<Outcome> {
-    let simulation = Simulation::with_engine(plan, work.settings.seed, Choice::Fluid);
+    let simulation = Simulator::with_engine(plan, work.settings.seed, Choice::Fluid);
     let mut outcomes = Vec::new();
     simulation.each_outcome(trials.clone(), &Silent, |outcome| outcomes.push(outcome.clone()));
     outcomes

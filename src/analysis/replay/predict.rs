@@ -5,7 +5,7 @@ use crate::analysis::Stop;
 use crate::analysis::simulate::{Settings, run_trials};
 use crate::compile::compile;
 use crate::engine::trace::State;
-use crate::engine::{Progress, Simulation};
+use crate::engine::{Progress, Simulator};
 use crate::model::incident::ObservedState;
 use crate::model::{Change, Topology};
 use crate::summary::summarize;
@@ -44,7 +44,7 @@ pub(super) fn predict_incident(
     progress: &dyn Progress,
 ) -> Prediction {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let simulation = Simulator::with_engine(&plan, settings.seed, settings.engine);
     let stop = Stop::Trials(wanted_trials(settings));
     let (tally, _) = run_trials(&plan, &simulation, stop, progress);
     let summary = summarize(&tally);
@@ -83,7 +83,7 @@ struct ImpactTimes {
 
 /// Follows trials moment by moment: failing times alone say nothing of what is degraded or late.
 fn impact_times(
-    simulation: &Simulation<'_>,
+    simulation: &Simulator<'_>,
     trials: u64,
     units: usize,
     place: &dyn Fn(usize) -> Option<usize>,

@@ -135,7 +135,7 @@ fn check_version(field: &Field<'_>) {
             format!("version {} is not known to this program", number.text),
             "write `version: 1`, or use a newer program",
         ),
-        // A version in quotes is a slip that can be mended.
+        // A version in quotes is a slip that can be fixed.
         Value::Text(text) if &**text == VERSION => {
             let problem = field.wrong_type("a number");
             field.problems().push(problem.help("write it without quotes").replace_with("1"));

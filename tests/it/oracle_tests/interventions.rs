@@ -2,7 +2,7 @@
 
 use blastwave::compile::compile;
 use blastwave::diagnostic::Place;
-use blastwave::engine::{Silent, Simulation};
+use blastwave::engine::{Silent, Simulator};
 use blastwave::model::action::{Action, ActionKind, Automation};
 use blastwave::model::units::Utilization;
 use blastwave::model::{Change, Seconds, Topology};
@@ -20,7 +20,7 @@ fn lost(topology: &Topology, change: &Change) -> f64 {
     let expected = story(topology, change, 1, 0, STEP).flows["order"].lost_seconds;
     let plan = compile(topology, change, Seconds::ZERO);
     let mut found = f64::NAN;
-    Simulation::new(&plan, 1).each_outcome(0..1, &Silent, |item| found = item.flows[0].outage[0]);
+    Simulator::new(&plan, 1).each_outcome(0..1, &Silent, |item| found = item.flows[0].outage[0]);
     // What follows from a moment is done a step later by the oracle.
     assert!((found - expected).abs() <= STEP, "the engine says {found}, the oracle {expected}");
     found

@@ -53,7 +53,7 @@ impl<'a> Alone<'a> {
         copy(&mut self.state.spilled, &from.spilled, |share| [share[lane]]);
         copy(&mut self.state.refilled, &from.refilled, |seconds| [seconds[lane]]);
         copy(&mut self.state.returning, &from.returning, |(node, orders)| (*node, [orders[lane]]));
-        copy(&mut self.state.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
+        copy(&mut self.state.bypassed, &from.bypassed, |(key, share)| (*key, [share[lane]]));
         copy(&mut self.state.switched_off, &from.switched_off, entry);
         for (mine, theirs) in self.state.cohorts.iter_mut().zip(&from.cohorts) {
             copy(&mut mine.own_index, &theirs.own_index, |index| *index);

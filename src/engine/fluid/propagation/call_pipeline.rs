@@ -105,7 +105,7 @@ impl<const W: usize> StepState<'_, W> {
         let quiet = &self.cohorts[cohort].quiet;
         let members = self.plan.members_of(call).iter().all(|member| quiet[member.node]);
         members
-            && !self.is_led_around(call)
+            && !self.is_bypassed(call)
             // A cache that fails loses nothing while what it covers is ok, but it lets more load
             // through.
             && (!self.plan.has_load
@@ -413,7 +413,7 @@ impl<const W: usize> StepState<'_, W> {
     }
 
     /// Opens a breaker where half of the calls fail by the node's own health: then none is made, and all
-    /// fail at once. Fewer calls would not mend that, as they would an overload.
+    /// fail at once. Fewer calls would not help, as they would an overload.
     fn open_breaker(
         &mut self,
         node: NodeId,
@@ -438,14 +438,14 @@ impl<const W: usize> StepState<'_, W> {
     #[inline(always)]
     fn made(&self, call: &Call, node: NodeId) -> Option<Lanes<W>> {
         let key = (call.dependency, node);
-        let led = self.led_around.iter().find(|(known, _)| *known == key);
+        let led = self.bypassed.iter().find(|(known, _)| *known == key);
         led.map(|(_, led)| led.map(|share| 1.0 - share))
     }
 
     /// Returns whether some of these calls bypass what they call.
     #[inline(always)]
-    fn is_led_around(&self, call: &Call) -> bool {
-        self.led_around.iter().any(|((dependency, _), _)| *dependency == call.dependency)
+    fn is_bypassed(&self, call: &Call) -> bool {
+        self.bypassed.iter().any(|((dependency, _), _)| *dependency == call.dependency)
     }
 
     /// Returns the lanes in which a node has been failing for less than this many seconds, or is not.

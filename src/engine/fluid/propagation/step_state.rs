@@ -231,7 +231,7 @@ pub(crate) struct StepState<'a, const W: usize> {
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
     pub(crate) sends_anew: Vec<IndexSet<NodeId>>,
     /// By dependency and node, for those that calls are led around: the share of them.
-    pub(crate) led_around: Vec<((DependencyId, NodeId), Lanes<W>)>,
+    pub(crate) bypassed: Vec<((DependencyId, NodeId), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
     pub(crate) switched_off: Vec<(DependencyId, Lanes<W>)>,
     /// Room for the delay of the node that is computed: one after the other, beside each other, for how
@@ -272,7 +272,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             dirty: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             computed: Table::filled(false, plan.nodes.len()),
             sends_anew: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
-            led_around: Vec::new(),
+            bypassed: Vec::new(),
             switched_off: Vec::new(),
             adding: std::array::from_fn(|_| List::NONE),
             beside: std::array::from_fn(|_| List::NONE),
@@ -289,7 +289,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     pub(crate) fn reset(&mut self) {
         self.time = all(0.0);
         self.cohorts.iter_mut().for_each(|cohort| cohort.reset(self.index_of_plan));
-        self.led_around.clear();
+        self.bypassed.clear();
         self.switched_off.clear();
         self.overload.fill(all(0.0));
         self.waits.fill(all(0.0));

@@ -1,4 +1,4 @@
-//! One possible world: everything that is drawn for a trial, for eight of them at a time.
+//! Everything that is drawn for a trial, for eight of them at a time.
 
 use crate::compile::Key;
 use crate::compile::plan::{
@@ -229,7 +229,7 @@ pub(crate) struct SampledTrials {
 }
 
 impl SampledTrials {
-    /// A world in which nothing is down and nothing breaks.
+    /// Trials in which nothing is down and nothing breaks.
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             down: Table::filled(0, plan.services.len()),

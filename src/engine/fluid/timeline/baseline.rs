@@ -146,7 +146,7 @@ impl Run<'_> {
         while alive.contains(&true) {
             for lane in (0..LANES).filter(|lane| alive[*lane]) {
                 self.change_outages(lane);
-                self.act(lane);
+                self.apply_interventions(lane);
             }
             self.update_own();
             self.settle(mask::<LANES>(|lane| alive[lane]));

@@ -29,9 +29,9 @@ pub(crate) struct AppliedInterventions {
     /// By service: the share of its capacity that is gone.
     taken: Table<ServiceId, Lanes>,
     added: Vec<Added>,
-    /// By target: the share that is mended.
-    mended: Table<TargetId, Lanes>,
-    /// By target: when it was mended or switched off by itself; infinite where it was not.
+    /// By target: the share that is fixed.
+    fixed: Table<TargetId, Lanes>,
+    /// By target: when it was fixed or switched off by itself; infinite where it was not.
     ended: Table<TargetId, Lanes>,
     /// By automation and lane.
     rules: Vec<[RuleState; LANES]>,
@@ -83,7 +83,7 @@ impl AppliedInterventions {
             turned_away: of_services(),
             off: of_services(),
             taken: of_services(),
-            mended: Table::filled(all(0.0), plan.targets.len()),
+            fixed: Table::filled(all(0.0), plan.targets.len()),
             ended: Table::filled(all(f64::INFINITY), plan.targets.len()),
             rules: vec![[IDLE; LANES]; plan.interventions.automations.len()],
             ..Self::default()
@@ -102,7 +102,7 @@ impl AppliedInterventions {
             shares.fill(all(0.0));
         }
         self.taken.fill(all(0.0));
-        self.mended.fill(all(0.0));
+        self.fixed.fill(all(0.0));
         self.ended.fill(all(f64::INFINITY));
         self.rules.fill([IDLE; LANES]);
     }
@@ -112,7 +112,7 @@ impl AppliedInterventions {
         mask::<LANES>(|lane| self.taken[service][lane] >= 1.0 - SLACK)
     }
 
-    /// When a target was mended or switched off by itself.
+    /// When a target was fixed or switched off by itself.
     pub(crate) fn ended_at(&self, target: TargetId, lane: usize) -> f64 {
         if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
     }
@@ -153,7 +153,7 @@ impl Run<'_> {
     }
 
     /// Does what is due in a lane: operators first.
-    pub(crate) fn act(&mut self, lane: usize) {
+    pub(crate) fn apply_interventions(&mut self, lane: usize) {
         if !self.interventions.is_used {
             return;
         }
@@ -245,7 +245,7 @@ impl Run<'_> {
         let Intervention { kind, share, caller, .. } = *intervention;
         match (kind, service) {
             (InterventionKind::Bypass, Some(service)) => {
-                self.lead_around(lane, service, caller, share);
+                self.bypass_service(lane, service, caller, share);
             }
             (InterventionKind::Shed, None) => {
                 self.interventions.orders_turned_away[lane] = share;
@@ -264,16 +264,16 @@ impl Run<'_> {
             }
             (InterventionKind::Disable, Some(service)) => {
                 if share >= 1.0 {
-                    self.mend(Some(service), lane);
+                    self.fix_target(Some(service), lane);
                 }
                 self.interventions.off[service][lane] = share;
                 self.switch_off(service);
             }
-            (InterventionKind::Fix, _) if share >= 1.0 => self.mend(service, lane),
+            (InterventionKind::Fix, _) if share >= 1.0 => self.fix_target(service, lane),
             (InterventionKind::Fix, _) => {
                 for target in self.plan.targets.ids() {
                     if service.is_none_or(|service| self.is_of(target, service)) {
-                        self.interventions.mended[target][lane] = share;
+                        self.interventions.fixed[target][lane] = share;
                     }
                 }
             }
@@ -316,7 +316,7 @@ impl Run<'_> {
         for service in intervention.services.iter().copied() {
             match intervention.kind {
                 InterventionKind::Bypass => {
-                    self.lead_around(lane, service, intervention.caller, 0.0);
+                    self.bypass_service(lane, service, intervention.caller, 0.0);
                 }
                 InterventionKind::Shed => self.interventions.turned_away[service][lane] = 0.0,
                 InterventionKind::RemoveCapacity => {
@@ -337,7 +337,13 @@ impl Run<'_> {
     }
 
     /// Tells the moment about calls that are led around a service: everybody's, or one caller's.
-    fn lead_around(&mut self, lane: usize, service: ServiceId, by: Option<ServiceId>, share: f64) {
+    fn bypass_service(
+        &mut self,
+        lane: usize,
+        service: ServiceId,
+        by: Option<ServiceId>,
+        share: f64,
+    ) {
         let plan = self.plan;
         for (dependency, item) in plan.dependencies.entries() {
             let Some(ObservedCall { call, caller }) = item.observed else { continue };
@@ -348,7 +354,7 @@ impl Run<'_> {
             for node in members.map(|member| member.node) {
                 if plan.nodes[node].service == Some(service) {
                     let key = (dependency, node);
-                    entry(&mut self.state.led_around, key)[lane] = share;
+                    entry(&mut self.state.bypassed, key)[lane] = share;
                 }
             }
         }
@@ -372,7 +378,7 @@ impl Run<'_> {
     }
 
     /// Ends the cause at a service, or everywhere; if nothing else is broken, altogether.
-    fn mend(&mut self, service: Option<ServiceId>, lane: usize) {
+    fn fix_target(&mut self, service: Option<ServiceId>, lane: usize) {
         if self.progress[lane].ended_at.is_finite() || self.progress[lane].without_change {
             return;
         }
@@ -421,7 +427,7 @@ impl Run<'_> {
         repaired.filter(|at| *at > time).fold(f64::INFINITY, f64::min)
     }
 
-    /// The part of a target's failing share that is neither mended nor switched off.
+    /// The part of a target's failing share that is neither fixed nor switched off.
     pub(crate) fn still_broken(&self, target: TargetId, lane: usize) -> f64 {
         if !self.interventions.is_used {
             return 1.0;
@@ -432,7 +438,7 @@ impl Run<'_> {
             }
             Hit::Domain(_) => 0.0,
         };
-        (1.0 - self.interventions.mended[target][lane]) * (1.0 - off)
+        (1.0 - self.interventions.fixed[target][lane]) * (1.0 - off)
     }
 
     /// Returns the survival of a flow where orders are turned away.

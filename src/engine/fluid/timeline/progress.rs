@@ -149,7 +149,7 @@ impl Run<'_> {
     pub(crate) fn events(&mut self, lane: usize) {
         let time = self.state.time[lane];
         self.change_outages(lane);
-        self.act(lane);
+        self.apply_interventions(lane);
         if let Some(schedule) = &self.plan.schedule
             && !self.progress[lane].without_change
         {
