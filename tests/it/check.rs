@@ -95,7 +95,7 @@ fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let test = &report["verdict"]["test"];
     assert_eq!(test["checkpoints"], serde_json::json!([3000]));
-    assert_eq!(test["checkpoints_assumed"], serde_json::json!([64]));
+    assert_eq!(test["checkpoints_assumed"], serde_json::json!([8]));
     assert_eq!(report["trials"], 3000);
 }
 

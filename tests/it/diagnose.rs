@@ -223,8 +223,8 @@ fn the_trigger_of_a_published_incident_is_mostly_among_the_first_three() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     validate(&answer);
-    assert_eq!(answer["scored"], 16);
+    assert_eq!(answer["scored"], 35);
     let found = answer["first_three"].as_u64().unwrap();
-    assert!(found >= 12, "{found}");
+    assert!(found >= 30, "{found}");
     assert!(found as f64 > 1.5 * answer["by_chance"].as_f64().unwrap());
 }
