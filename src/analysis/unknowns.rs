@@ -58,7 +58,7 @@ pub(super) fn find_unknowns(
     if candidates.is_empty() {
         return Vec::new();
     }
-    let question = UnknownsQuestion { topology, change, settings };
+    let question = UnknownsQuestion { topology, change, plan, settings };
     // In few trials first: most candidates make no difference, and each costs a simulation.
     let mut found = question.candidate_differences(candidates, effort.screened);
     found.truncate(effort.reported);
@@ -169,6 +169,8 @@ impl UnknownCandidate {
 struct UnknownsQuestion<'a> {
     topology: &'a Topology,
     change: &'a Change,
+    /// The plan of both as they are stated.
+    plan: &'a Plan,
     settings: &'a Settings,
 }
 
@@ -184,9 +186,10 @@ impl UnknownsQuestion<'_> {
             Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
         };
         let trials = trials.min(most_trials);
-        let stated = self.mean_result(self.topology, trials);
+        let stated = self.mean_result(self.plan, trials);
         let others = parallel::each_of(&candidates, |item| {
-            self.mean_result(&item.stated_in(self.topology), trials)
+            let other = item.stated_in(self.topology);
+            self.mean_result(&compile(&other, self.change, self.settings.lasting), trials)
         });
         let mut all: Vec<(UnknownCandidate, f64)> = candidates
             .into_iter()
@@ -201,14 +204,14 @@ impl UnknownsQuestion<'_> {
         all
     }
 
-    fn mean_result(&self, topology: &Topology, trials: u64) -> f64 {
-        let plan = compile(topology, self.change, self.settings.lasting);
+    fn mean_result(&self, plan: &Plan, trials: u64) -> f64 {
         let simulation =
             // Something that is stated may take the question beyond the Boolean engine.
-            Simulator::with_engine(&plan, self.settings.seed, self.settings.engine_of_variants());
-        let mut tally = Tally::new(&plan);
+            Simulator::with_engine(plan, self.settings.seed, self.settings.engine_of_variants());
+        let mut tally = Tally::new(plan);
         simulation.run_trials(0..trials, &mut tally, &Silent);
-        result_metric(&summarize(&tally), topology).0
+        // What is not stated is no flow and no rate.
+        result_metric(&summarize(&tally), self.topology).0
     }
 }
 

@@ -18,7 +18,7 @@
 use super::Check;
 use super::facts::TrialFacts;
 use super::runs::{CheckRun, Context};
-use crate::compile::compile;
+use crate::compile::{Plan, compile};
 use crate::engine::{Silent, Simulator, Tally};
 use crate::model::change::Delay;
 use crate::model::{Change, Seconds, Share, defaults};
@@ -70,7 +70,7 @@ pub(super) fn deciders(check: &Check<'_>, run: &CheckRun<'_>) -> Vec<DeciderRepo
     let mut found: Vec<(f64, DeciderReport)> =
         failure_probability(check, &context, run, stated).into_iter().collect();
     // Few trials may lie on the other side of a limit than many: then they cannot say what turns it.
-    if variants.decide(check.change) == Some(stated) {
+    if variants.decide_with(check.change, &check.plan) == Some(stated) {
         let simulated = SIMULATED.iter().filter_map(|input| variants.turning_point(*input));
         found.extend(simulated);
     }
@@ -133,17 +133,21 @@ struct Variants<'a> {
 impl Variants<'_> {
     /// Simulates a variant; `None` where no more may be.
     fn decide(&mut self, change: &Change) -> Option<Decision> {
+        let plan = compile(self.check.topology, change, self.check.settings.lasting);
+        self.decide_with(change, &plan)
+    }
+
+    /// Simulates a variant whose plan is known; `None` where no more may be.
+    fn decide_with(&mut self, change: &Change, plan: &Plan) -> Option<Decision> {
         // The budget of simulations is counted, not timed, so that the same file always has the
         // same deciders.
         self.left = self.left.checked_sub(1)?;
         let Check { topology, gate, settings, .. } = self.check;
-        let plan = compile(topology, change, settings.lasting);
-        let simulation =
-            Simulator::with_engine(&plan, settings.seed, settings.engine_of_variants());
-        let mut tally = Tally::new(&plan);
+        let simulation = Simulator::with_engine(plan, settings.seed, settings.engine_of_variants());
+        let mut tally = Tally::new(plan);
         simulation.run_trials(0..TRIALS, &mut tally, &Silent);
         let context = Context::new(topology, change, gate, settings);
-        let run = CheckRun::sampled(topology, &plan, &simulation, tally);
+        let run = CheckRun::sampled(topology, plan, &simulation, tally);
         Some(decision_at_estimates(self.check, &context, &run))
     }
 
