@@ -173,3 +173,24 @@ impl<'a> Simulation<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::seen;
+
+    #[test]
+    fn a_check_compiles_the_plan_as_stated_once() {
+        let shop = include_str!("../topologies/webshop.yaml");
+        let named = format!("topology: {}", seen::NAME);
+        let topology = Topology::from_yaml(&shop.replace("topology: webshop", &named)).unwrap();
+        let change = include_str!("../topologies/changes/webshop/payments-v4.yaml");
+        let change = Change::from_yaml(change, &topology).unwrap();
+        Simulation::new(&topology, &change).trials(128).check(None).unwrap();
+        let inputs = seen::inputs();
+        // As stated, as assumed, and every unknown and decider.
+        assert!(inputs.len() > 5, "{}", inputs.len());
+        // The first is as stated. Only unknowns that matter are compiled again, to be measured.
+        assert_eq!(inputs.iter().filter(|input| **input == inputs[0]).count(), 1);
+    }
+}
