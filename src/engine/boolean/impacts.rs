@@ -175,7 +175,7 @@ struct OriginTargets<const P: usize> {
     edges: Vec<(u32, Edge, u32)>,
     /// Callers whose calls must be evaluated.
     evaluated: Vec<NodeId>,
-    /// Lane by dependency, or [`NONE`]; empty where no dependency breaks.
+    /// Lane by dependency, [`NO_LANE`] where none is; empty where no dependency breaks.
     lanes_of_dependencies: Table<DependencyId, u32>,
     dependencies_of_edges: Vec<DependencyId>,
 }

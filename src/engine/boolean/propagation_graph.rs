@@ -52,7 +52,7 @@ pub(super) struct PropagationGraph {
     evaluated: AdjacencyRows<CallId>,
     /// Calls of the node at which a dependency is observed and that are no edge, by node.
     observed: AdjacencyRows<CallId>,
-    /// Dependency that is observed at the edge, or [`NONE`], by place.
+    /// Dependency that is observed at the edge, if one is, by place.
     observed_at: Vec<Option<DependencyId>>,
     /// Strategy by group.
     pub(super) strategies: Table<GroupId, CycleStrategy>,
@@ -211,7 +211,7 @@ impl PropagationGraph {
         self.observed.row_entries(node)
     }
 
-    /// Returns the dependency that is observed at the edge of this place, or [`NONE`].
+    /// Returns the dependency that is observed at the edge of this place, if one is.
     #[inline(always)]
     pub(super) fn observed_at(&self, place: u32) -> Option<DependencyId> {
         self.observed_at[place as usize]

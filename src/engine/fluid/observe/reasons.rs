@@ -99,7 +99,7 @@ impl Run<'_> {
             })
     }
 
-    /// Returns, by lane, the dependency for which most threads of a service wait; [`NONE`] where they wait
+    /// Returns, by lane, the dependency for which most threads of a service wait; `None` where they wait
     /// for none.
     fn holders_of_threads(&mut self, id: ServiceId) -> [Option<DependencyId>; LANES] {
         let plan = self.plan;

@@ -39,7 +39,7 @@ pub(crate) struct AppliedInterventions {
 
 /// Capacity that a service got.
 struct Added {
-    /// The automation that gave it; [`NONE`] for operators.
+    /// The automation that gave it; `None` for operators.
     by: Option<usize>,
     lane: usize,
     service: ServiceId,
