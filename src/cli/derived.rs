@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Failure;
 use super::args::CheckArgs;
-use super::commands::change::{ResourceArgs, change_name, derive_checked};
+use super::commands::change::{change_name, derive_checked};
 use super::inputs::{self, Inputs};
 use blastwave::diagnostic::Sources;
 use blastwave::import::{ChangeFormat, ChangeRequest};
@@ -84,13 +84,11 @@ pub(crate) fn read_inputs(
     }
     let topology = inputs::read_provided_topology(&path, &provided)?;
     let name = change_name(format, files);
-    let resources =
-        ResourceArgs { ignore_resources: args.plan.ignore_resources.clone(), environment: None };
     let request = ChangeRequest {
         format,
         files,
         name: &name,
-        ignored: &resources.ignore_resources,
+        ignored: &args.plan.ignore_resources,
         environment: None,
     };
     let derived = derive_checked(&request, &topology)?;

@@ -357,7 +357,7 @@ impl Default for Detection {
             delay: None,
             corrupt: None,
             depends_on: Vec::new(),
-            needs_factor: 2.0,
+            needs_factor: NEEDS_FACTOR,
         }
     }
 }
@@ -378,6 +378,9 @@ impl Default for Watches {
     }
 }
 
+/// By which factor something takes longer while a service is failed that it depends on, unless stated.
+pub(crate) const NEEDS_FACTOR: f64 = 2.0;
+
 /// How a change is taken back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollback {
@@ -393,6 +396,20 @@ pub struct Rollback {
     pub worsens: Share,
     /// How long it then takes until no instance has the change any more; exposure falls linearly.
     pub takes: Seconds,
+}
+
+impl Default for Rollback {
+    /// Returns a rollback of which nothing is stated.
+    fn default() -> Self {
+        Self {
+            delay: None,
+            depends_on: Vec::new(),
+            needs_factor: NEEDS_FACTOR,
+            works: Share::ONE,
+            worsens: Share::ZERO,
+            takes: Seconds::ZERO,
+        }
+    }
 }
 
 /// A flag that takes the change out of service without a rollback.

@@ -15,6 +15,7 @@
 //!   "Discrete sequential boundaries for clinical trials", 1983), on an interval by the normal
 //!   approximation, which the thousands of trials of the first look allow.
 
+use super::beta::log_beta;
 use crate::engine::draws::normal_quantile;
 use crate::engine::sketch::Sketch;
 
@@ -75,10 +76,6 @@ fn evidence_against(mixture: f64, successes: f64, trials: f64, share: f64) -> f6
 fn log_mixture(successes: f64, trials: f64) -> f64 {
     // The logarithm of Beta(1/2, 1/2) is that of pi.
     log_beta(successes + 0.5, trials - successes + 0.5) - libm::log(std::f64::consts::PI)
-}
-
-fn log_beta(a: f64, b: f64) -> f64 {
-    libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b)
 }
 
 /// Where the true quantile lies; infinite above where no rank bounds it yet.

@@ -1,7 +1,9 @@
 //! Protections as steps that edit a topology or a change.
 
 use crate::analysis::unknowns::dependency_mut;
-use crate::model::change::{Delay, Detection, KillSwitch, Rollback, Rollout, Routing, Stage};
+use crate::model::change::{
+    Delay, Detection, KillSwitch, NEEDS_FACTOR, Rollback, Rollout, Routing, Stage,
+};
 use crate::model::cost::Costs;
 use crate::model::topology::{
     Cache, Caller, Criticality, DomainId, Fallback, Queue, ServiceId, Timeout,
@@ -180,7 +182,7 @@ impl ProtectionStep {
                 change.kill_switch = Some(KillSwitch {
                     delay: KILL_SWITCH,
                     depends_on: Vec::new(),
-                    needs_factor: 2.0,
+                    needs_factor: NEEDS_FACTOR,
                     works: Share::ONE,
                 });
             }
@@ -203,14 +205,7 @@ impl ProtectionStep {
             }
             Self::FasterRollback => {
                 let delay = half_delay(defaults::rollback_delay(change));
-                let get_or_insert = change.rollback.get_or_insert(Rollback {
-                    delay: None,
-                    depends_on: Vec::new(),
-                    needs_factor: 2.0,
-                    works: Share::ONE,
-                    worsens: Share::ZERO,
-                    takes: Seconds::ZERO,
-                });
+                let get_or_insert = change.rollback.get_or_insert_with(Rollback::default);
                 get_or_insert.delay = Some(delay);
             }
         }

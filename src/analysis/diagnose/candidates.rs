@@ -132,14 +132,7 @@ pub(super) fn change_of(breaks: &[BreakCandidate], lasting: Option<Seconds>) -> 
             alert_threshold: Share::new(crate::model::defaults::ALERT_THRESHOLD),
             ..Detection::default()
         }),
-        rollback: Some(Rollback {
-            delay: None,
-            depends_on: Vec::new(),
-            needs_factor: 2.0,
-            works: Share::ONE,
-            worsens: Share::ZERO,
-            takes: Seconds::ZERO,
-        }),
+        rollback: Some(Rollback::default()),
         ..moment
     }
 }

@@ -10,7 +10,7 @@ use crate::model::action::Action;
 use crate::model::change::{Delay, Detection, Rollback};
 use crate::model::defaults::fix_delay;
 use crate::model::incident::FixKind;
-use crate::model::{Change, Seconds, Share};
+use crate::model::{Change, Share};
 use crate::report::replay::ActionReport;
 
 /// The change without anything that operators did: detection and rollback take what they take by
@@ -27,11 +27,8 @@ pub(super) fn with_fix(change: &Change, fix: FixKind) -> Change {
         detection: Some(Detection { delay: Some(Delay::default()), ..Detection::default() }),
         rollback: Some(Rollback {
             delay: Some(fix_delay(fix)),
-            depends_on: Vec::new(),
             needs_factor: 1.0,
-            works: Share::ONE,
-            worsens: Share::ZERO,
-            takes: Seconds::ZERO,
+            ..Rollback::default()
         }),
         kill_switch: None,
         ..without_actions(change)

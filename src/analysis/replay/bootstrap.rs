@@ -15,7 +15,7 @@ pub(super) fn score_intervals(incidents: &[&IncidentEvidence]) -> Option<Interva
     if incidents.len() < 2 {
         return None;
     }
-    let mut draws = Draws(SEED);
+    let mut draws = IncidentDraws(SEED);
     let scores: Vec<ScoreReport> = (0..RESAMPLES)
         .map(|_| score_report(draws.sample(incidents.len()).into_iter().map(|at| incidents[at])))
         .collect();
@@ -44,7 +44,7 @@ pub(super) fn lead_over(
         rules.iter().filter_map(|(rule, evidence)| Some((rule, evidence, value(evidence)?)));
     // Of equally good rules the first.
     let (rule, best, best_value) = scored.reduce(|a, b| if b.2 > a.2 { b } else { a })?;
-    let mut draws = Draws(SEED);
+    let mut draws = IncidentDraws(SEED);
     let mut differences = Vec::new();
     for _ in 0..RESAMPLES {
         let sample = draws.sample(simulated.len());
@@ -69,9 +69,9 @@ fn interval_of(mut values: Vec<f64>) -> Option<[f64; 2]> {
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): small, and the same on every machine.
-struct Draws(u64);
+struct IncidentDraws(u64);
 
-impl Draws {
+impl IncidentDraws {
     fn draw_next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -96,7 +96,7 @@ mod tests {
         let values: Vec<f64> = (0..1000).map(f64::from).collect();
         assert_eq!(interval_of(values), Some([25.0, 974.0]));
         assert_eq!(interval_of(Vec::new()), None);
-        assert_eq!(Draws(SEED).sample(5), Draws(SEED).sample(5));
+        assert_eq!(IncidentDraws(SEED).sample(5), IncidentDraws(SEED).sample(5));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::draft::{ChangeDraft, Effect, FailureMode, Impact, Resource, SourceRol
 use super::equal::is_equal_option;
 use super::owners::ResourceOwners;
 use super::rollouts::{self, LISTED};
-use super::workloads::{WorkloadChange, compare_workloads, config_uses, pod_of};
+use super::workloads::{WorkloadChange, compare_workloads, config_uses};
 use crate::import::formats::kubernetes::objects::{Object, Objects, labels_of};
+use crate::import::formats::kubernetes::workloads::lasting_pod;
 use crate::load::{Document, Node};
 use crate::model::change::ChangeKind;
 
@@ -96,7 +97,7 @@ impl<'a> Comparison<'a> {
             return;
         }
         let some = new.or(old);
-        if some.is_some_and(|object| pod_of(object).is_some()) {
+        if some.is_some_and(|object| lasting_pod(object).is_some()) {
             self.add_workload(key, old, new, owners, draft);
             return;
         }
@@ -413,7 +414,7 @@ fn changed_keys(old: Option<&Object<'_>>, new: Option<&Object<'_>>) -> String {
 
 /// Whether labels of the pods of a workload are those of a selector; an empty one selects all.
 fn is_selected(workload: &Object<'_>, selector: &Node) -> bool {
-    let Some(pod) = pod_of(workload) else { return false };
+    let Some(pod) = lasting_pod(workload) else { return false };
     let labels = labels_of(pod.node_at("metadata.labels"));
     // Expressions are not worked out: what they may select counts as selected.
     let wanted = selector.get("matchLabels").or_else(|| {

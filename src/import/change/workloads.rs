@@ -5,26 +5,9 @@ use std::collections::BTreeSet;
 use super::draft::{Effect, FailureMode, Impact};
 use super::equal::is_equal_option;
 use crate::import::formats::kubernetes::objects::Object;
+use crate::import::formats::kubernetes::workloads::lasting_pod;
 use crate::load::Node;
 use crate::model::change::ChangeKind;
-
-/// Kinds that run pods without end, and where their pod template is.
-const WORKLOADS: [(&str, &str); 8] = [
-    ("Deployment", "spec.template"),
-    ("StatefulSet", "spec.template"),
-    ("DaemonSet", "spec.template"),
-    ("ReplicaSet", "spec.template"),
-    ("ReplicationController", "spec.template"),
-    ("DeploymentConfig", "spec.template"),
-    ("Rollout", "spec.template"),
-    ("Pod", ""),
-];
-
-/// Returns the pod template of a workload; `None` for other objects.
-pub(super) fn pod_of<'a>(object: &'a Object<'_>) -> Option<&'a Node> {
-    let (_, path) = WORKLOADS.iter().find(|(kind, _)| *kind == object.kind())?;
-    if path.is_empty() { Some(&object.node) } else { object.node.node_at(path) }
-}
 
 /// Outcome of a comparison of two states of a workload.
 pub(super) enum WorkloadChange {
@@ -51,7 +34,7 @@ pub(super) fn compare_workloads(
         };
     };
     let mut effects: Vec<Effect> = replicas_effect(&old.node, &new.node).into_iter().collect();
-    if let (Some(old), Some(new)) = (pod_of(old), pod_of(new)) {
+    if let (Some(old), Some(new)) = (lasting_pod(old), lasting_pod(new)) {
         effects.extend(pod_effects(old, new));
     }
     if effects.is_empty() {
@@ -280,7 +263,7 @@ pub(super) fn config_uses(
     if workload.namespace().unwrap_or_default() != namespace {
         return None;
     }
-    let pod = pod_of(workload)?.get("spec")?;
+    let pod = lasting_pod(workload)?.get("spec")?;
     let (volume, volume_name, reference) = match kind {
         "Secret" => ("secret", "secretName", "secretRef"),
         _ => ("configMap", "name", "configMapRef"),

@@ -10,11 +10,11 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Value};
 use crate::model::action::decode_actions;
 use crate::model::change::{
-    Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
-    Rollback, SeverityOf, Target, TargetRef, Watches,
+    Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, NEEDS_FACTOR,
+    ReliedOn, Rollback, SeverityOf, Target, TargetRef, Watches,
 };
 use crate::model::topology::{ServiceId, Topology};
-use crate::model::units::{Seconds, Share};
+use crate::model::units::Share;
 
 pub(crate) const CHANGE: Shape = Shape {
     what: "a change",
@@ -95,8 +95,6 @@ pub(crate) const KILL_SWITCH: Shape = Shape {
 
 /// The most failed requests that a detection may wait for.
 const FAILURES_MAX: u32 = 1_000_000;
-/// How much longer everything takes without the tools for it, when a change does not say.
-const NEEDS_FACTOR: f64 = 2.0;
 /// How far the chances of the modes may be from a sum of 1.
 const MODES_SLACK: f64 = 1e-6;
 
@@ -541,14 +539,7 @@ fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
 }
 
 pub(super) fn decode_rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
-    let default = Rollback {
-        delay: None,
-        depends_on: Vec::new(),
-        needs_factor: NEEDS_FACTOR,
-        works: Share::ONE,
-        worsens: Share::ZERO,
-        takes: Seconds::ZERO,
-    };
+    let default = Rollback::default();
     if !field.is_mapping() {
         return Some(Rollback { delay: Some(duration_or_mapping(field, "rollback")?), ..default });
     }

@@ -8,7 +8,7 @@ pub(in crate::import) mod objects;
 mod policies;
 mod routes;
 mod settings;
-mod workloads;
+pub(in crate::import) mod workloads;
 
 use self::cluster::Cluster;
 use self::objects::Objects;

@@ -23,6 +23,9 @@ const WORKLOADS: &[(&str, &str)] = &[
     ("Pod", ""),
 ];
 
+/// Those of them whose pods end by themselves.
+const RUN_TO_AN_END: [&str; 2] = ["Job", "CronJob"];
+
 /// Labels of nodes that say in which zone they are.
 const ZONES: &[&str] = &["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
 
@@ -36,6 +39,13 @@ fn template_of(object: &Object<'_>) -> Option<(&'static str, &'static str)> {
         return Some(("Service", "spec.template"));
     }
     WORKLOADS.iter().find(|(kind, _)| *kind == object.kind()).copied()
+}
+
+/// Returns the pod template of an object that runs pods without end; `None` for other objects.
+pub(in crate::import) fn lasting_pod<'a>(object: &'a Object<'_>) -> Option<&'a Node> {
+    let (kind, path) = WORKLOADS.iter().find(|(kind, _)| *kind == object.kind())?;
+    let node = if path.is_empty() { Some(&*object.node) } else { object.node.node_at(path) };
+    node.filter(|_| !RUN_TO_AN_END.contains(kind))
 }
 
 /// Adds the workloads to the cluster and to the graph.
