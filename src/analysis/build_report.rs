@@ -45,6 +45,7 @@ pub(super) fn build_report(context: &ReportContext<'_>, summary: &Summary) -> Re
             .collect::<Vec<_>>()
     };
     Report {
+        omitted: Vec::new(),
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         topology: topology.name.clone(),

@@ -195,6 +195,14 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(VALIDATE_EXAMPLES)
     )]
     Validate(ValidateArgs),
+    /// Show what a topology holds: services, who calls whom, and the flows over them
+    ///
+    /// Nothing is simulated. What a topology does not state is left out.
+    #[command(
+        after_help = super::commands::show::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::show::EXAMPLES)
+    )]
+    Show(super::commands::show::ShowArgs),
     /// Print the JSON Schema of a kind of file, or of the result
     ///
     /// Editors that know YAML schemas complete keys and show what they mean. Put the schema beside
@@ -212,6 +220,17 @@ pub(crate) enum Command {
         #[arg(value_name = "WHICH")]
         which: PolicyName,
     },
+    /// Answer coding agents: a server of the Model Context Protocol
+    ///
+    /// Speaks JSON on standard input and output until the client closes them. Reads only below `--root`, by
+    /// default the current folder; writes nothing; opens no connection. `--timeout` and `--max-memory` bound
+    /// each call, by default to 50 s and 1GB, and what exceeds them ends the call and not the server.
+    #[cfg(feature = "mcp")]
+    #[command(
+        after_help = super::mcp::EXAMPLES,
+        after_long_help = with_exit_statuses(super::mcp::EXAMPLES)
+    )]
+    Mcp(super::mcp::McpArgs),
     /// Print the completions of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -467,6 +486,35 @@ pub(crate) struct WriteArgs {
     pub(crate) ascii: bool,
 }
 
+/// How much of a result is written as data.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DetailArgs {
+    /// With `--format json`: `summary` shortens long lists, and says under `omitted` by how much
+    #[arg(long, value_name = "DETAIL", default_value = "full", help_heading = "Output")]
+    detail: Detail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Detail {
+    Full,
+    Summary,
+}
+
+impl DetailArgs {
+    /// Returns whether a summary is wanted.
+    ///
+    /// # Errors
+    /// A summary is wanted of what is no data: texts for people have their own measure.
+    pub(crate) fn wants_summary(self, is_data: bool) -> Result<bool, Failure> {
+        match self.detail {
+            Detail::Full => Ok(false),
+            Detail::Summary if is_data => Ok(true),
+            Detail::Summary => Err(Failure::usage("`--detail summary` is for data")
+                .help("add `--format json`, or leave `--detail` out")),
+        }
+    }
+}
+
 /// A format of an answer that has no page for a browser.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pageless {
@@ -562,6 +610,8 @@ pub(crate) enum SchemaOf {
     Advise,
     Replay,
     Diagnosis,
+    Structure,
+    Problems,
 }
 
 /// How the program speaks to a person.
@@ -588,18 +638,17 @@ pub(crate) struct ConsoleArgs {
 }
 
 /// Limits of a run: what reaches one ends with status 130.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ResourceArgs {
-    /// End after this time: `30s`, `10m`; with `--partial`, what was simulated so far is reported
+    /// End after this time: `30s`, `10m`; with `--partial`, what was simulated so far is reported [default: 1h]
     #[arg(
         long,
         value_name = "DURATION",
         value_parser = values::parse_timeout,
-        default_value = "1h",
         global = true,
         help_heading = "Limits of the run"
     )]
-    pub(crate) timeout: Seconds,
+    pub(crate) timeout: Option<Seconds>,
 
     /// End before more memory is used: `512MB`, `2GB` [default: 3/4 of the machine, at most 4GB]
     #[arg(
@@ -610,6 +659,10 @@ pub(crate) struct ResourceArgs {
         help_heading = "Limits of the run"
     )]
     pub(crate) max_memory: Option<u64>,
+
+    /// Read no file outside of this folder, whatever the files name; links are followed
+    #[arg(long, value_name = "DIRECTORY", global = true, help_heading = "Limits of the run")]
+    pub(crate) root: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

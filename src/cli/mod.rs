@@ -10,6 +10,8 @@ mod exit;
 mod git;
 mod inputs;
 mod limits;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod memory;
 mod output;
 mod progress;
@@ -24,6 +26,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command, PolicyName};
 use blastwave::diagnostic::{Diagnostic, Sources};
+use blastwave::load;
 use blastwave::render::text::diagnostics;
 use exit::Exit;
 use output::OutputError;
@@ -38,14 +41,36 @@ pub(crate) fn main() -> ExitCode {
     };
     let terminal = Terminal::new(cli.console);
     // Before the command: reading a large file can take long as well.
-    watchdog::start_watching(&cli.resources, terminal);
-    let exit = run_command(&cli.command, terminal)
+    start_watching(&cli, terminal);
+    let exit = stay_within(cli.resources.root.as_deref())
+        .and_then(|()| run_command(&cli, terminal))
         .unwrap_or_else(|failure| failure.report_failure(terminal));
     exit.into()
 }
 
-fn run_command(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
-    match command {
+/// Watches over the run: its time, its memory, and Ctrl-C.
+fn start_watching(cli: &Cli, terminal: Terminal) {
+    // The limits of a server are those of its calls, and it ends by itself.
+    #[cfg(feature = "mcp")]
+    if matches!(cli.command, Command::Mcp(_)) {
+        return;
+    }
+    watchdog::start_watching(&cli.resources, terminal);
+}
+
+/// Refuses, from now on, every file outside of a folder.
+fn stay_within(root: Option<&str>) -> Result<(), Failure> {
+    let Some(root) = root else { return Ok(()) };
+    load::confine_to(root).map_err(|problem| Failure::Input {
+        diagnostics: vec![*problem],
+        sources: Sources::default(),
+    })
+}
+
+fn run_command(cli: &Cli, terminal: Terminal) -> Result<Exit, Failure> {
+    match &cli.command {
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::run_mcp(args, &cli.resources),
         Command::Simulate(args) => commands::simulate::run_simulate(args, terminal),
         Command::Calibrate(args) => commands::calibrate::run_calibrate(args, terminal),
         Command::Change(args) => commands::change::run_change(args, terminal),
@@ -62,6 +87,7 @@ fn run_command(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Replay(args) => commands::replay::run_replay(args, terminal),
         Command::Incident { command } => commands::incident::run_incident(command, terminal),
         Command::Validate(args) => commands::validate::run_validate(args, terminal),
+        Command::Show(args) => commands::show::run_show(args, terminal),
         Command::Schema { what } => commands::schema::run_schema(*what, terminal),
         Command::Policy { which: PolicyName::Default } => commands::check::default_policy(terminal),
         Command::Completions { shell } => commands::installers::print_completions(*shell, terminal),

@@ -21,6 +21,8 @@ use super::exit::Exit;
 use super::memory;
 use super::terminal::Terminal;
 
+/// Time that a run may take where nobody says.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Time between two looks. A program that fills memory as fast as it can fills some 50 MB in it.
 const PERIOD: Duration = Duration::from_millis(20);
 /// Time for a simulation to end in good order: to most people a second is still at once.
@@ -68,7 +70,7 @@ pub(crate) fn start_watching(limits: &ResourceArgs, terminal: Terminal) {
     let watch = WATCH.get_or_init(|| RunWatch {
         interrupted: Arc::default(),
         started: Instant::now(),
-        timeout: Duration::from_secs_f64(limits.timeout.get()),
+        timeout: limits.timeout.map_or(USUAL_TIMEOUT, |time| Duration::from_secs_f64(time.get())),
         max_memory: limits.max_memory.unwrap_or_else(memory::usual_limit),
         end: AtomicU8::new(0),
         is_partial: AtomicBool::new(false),

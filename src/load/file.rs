@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use super::confinement::{confinement, permitted_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::suggest;
 
@@ -20,7 +21,8 @@ const FILES_MAX: usize = 10_000;
 pub fn files_below(path: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![(std::path::PathBuf::from(path), 0)];
-    if !std::path::Path::new(path).is_dir() {
+    // One that may not be read is refused where it is opened.
+    if !permitted_path(path).is_ok_and(|path| path.is_dir()) {
         return vec![path.to_owned()];
     }
     while let Some((folder, depth)) = open.pop() {
@@ -66,12 +68,12 @@ pub fn first_bytes(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>>
 
 /// Whether there is a file at this path.
 pub fn is_file(path: &str) -> bool {
-    std::path::Path::new(path).is_file()
+    permitted_path(path).is_ok_and(|path| path.is_file())
 }
 
 /// Returns how many bytes a regular file has.
 pub fn file_size(path: &str) -> Option<u64> {
-    let metadata = std::fs::metadata(path).ok()?;
+    let metadata = std::fs::metadata(permitted_path(path).ok()?).ok()?;
     metadata.is_file().then_some(metadata.len())
 }
 
@@ -113,7 +115,10 @@ pub fn project_folder(path: &str) -> std::path::PathBuf {
     let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
     // With links resolved, since `is_within` compares resolved paths.
     let Ok(folder) = folder.canonicalize() else { return folder.to_owned() };
-    let repository = folder.ancestors().find(|folder| folder.join(".git").exists());
+    let is_permitted =
+        |folder: &&std::path::Path| confinement().is_none_or(|within| folder.starts_with(within));
+    let mut folders = folder.ancestors().take_while(is_permitted);
+    let repository = folders.find(|folder| folder.join(".git").exists());
     repository.unwrap_or(&folder).to_owned()
 }
 
@@ -141,14 +146,15 @@ pub(super) fn open_file(path: &str) -> Result<(File, u64), Box<Diagnostic>> {
         Err(Box::new(Diagnostic::file_error(Code::Unreadable, message).help(help)))
     };
     // Asked before it is opened: to open a pipe waits for whoever writes to it, perhaps for ever.
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable_file(path, &error))?;
+    let permitted = permitted_path(path)?;
+    let metadata = std::fs::metadata(&permitted).map_err(|error| unreadable_file(path, &error))?;
     if metadata.is_dir() {
         return refuse("it is a directory", "name a file in it");
     }
     if !metadata.is_file() {
         return refuse("it is not a regular file", "write `-` and give it on standard input");
     }
-    let file = File::open(path).map_err(|error| unreadable_file(path, &error))?;
+    let file = File::open(&permitted).map_err(|error| unreadable_file(path, &error))?;
     Ok((file, metadata.len()))
 }
 

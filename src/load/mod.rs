@@ -8,6 +8,7 @@
 //! **Invariant:** no other room reads input files or knows about YAML; every value and every key has
 //! a place; nothing is nested deeper than [`DEPTH_MAX`].
 
+mod confinement;
 pub mod edit;
 mod explain;
 mod file;
@@ -18,6 +19,7 @@ mod outline;
 mod text;
 mod values;
 
+pub use confinement::{confine_to, confinement};
 pub use file::{
     BYTES_MAX, STDIN, file_size, files_below, first_bytes, is_file, is_within, open_counted,
     project_folder,

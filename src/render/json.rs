@@ -3,7 +3,7 @@
 use crate::report::drift::DriftReport;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
-    RankReport, ReplayReport, Report, TrialTrace,
+    RankReport, ReplayReport, Report, StructureReport, TrialTrace,
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
@@ -53,6 +53,11 @@ pub fn render_rank(ranking: &RankReport) -> String {
 
 /// Replayed incidents, in the same form.
 pub fn render_replay(report: &ReplayReport) -> String {
+    pretty_json(report)
+}
+
+/// Renders what a topology holds, in the same form.
+pub fn render_structure(report: &StructureReport) -> String {
     pretty_json(report)
 }
 

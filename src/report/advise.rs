@@ -61,6 +61,9 @@ pub struct AdviseReport {
     pub until: Option<UntilReport>,
     /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
+    /// Of a summary: the lists that are shortened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omitted: Vec<super::OmittedReport>,
 }
 
 /// One protection.

@@ -58,6 +58,9 @@ pub struct ExplainReport {
     pub unknowns: Vec<Unknown>,
     /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
+    /// Of a summary: the lists that are shortened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omitted: Vec<super::OmittedReport>,
 }
 
 /// Whether exact values were found.

@@ -19,6 +19,8 @@ mod problem;
 pub mod rank;
 pub mod replay;
 pub mod schema;
+pub mod structure;
+mod summary;
 pub mod trial_trace;
 pub mod waiting;
 
@@ -48,6 +50,8 @@ pub use page::PageReport;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use replay::ReplayReport;
+pub use structure::StructureReport;
+pub use summary::OmittedReport;
 pub use trial_trace::TrialTrace;
 pub use waiting::WaitingReport;
 
@@ -136,6 +140,9 @@ pub struct Report {
     /// The verdict of `check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// Of a summary: the lists that are shortened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub omitted: Vec<OmittedReport>,
 }
 
 /// From which peak share of requests on something counts as failed, or as degraded.

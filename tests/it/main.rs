@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what a test unwraps, it takes for granted")]
 
 mod advise;
+#[cfg(feature = "mcp")]
+mod agents;
 mod agreement;
 mod background;
 mod browser;

@@ -234,8 +234,10 @@ fn commands_page() -> String {
         "replay",
         "diagnose",
         "validate",
+        "show",
         "schema",
         "policy",
+        "mcp",
         "completions",
         "man",
     ] {

@@ -189,6 +189,7 @@ pub fn find_advice(
     let (taken, after) = pool.take_together(kept, &before, &estimate);
     let (together, mut steps): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
     let mut report = AdviseReport {
+        omitted: Vec::new(),
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         topology: topology.name.clone(),

@@ -96,6 +96,7 @@ pub fn explain_flows(
         Some(FlowExplained { unit, ..found[place].clone() })
     };
     Ok(ExplainReport {
+        omitted: Vec::new(),
         schema: EXPLAIN_SCHEMA_NAME.to_owned(),
         tool_version: report.tool_version,
         topology: report.topology,

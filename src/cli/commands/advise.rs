@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::check::{FIRST_LOOK, moment_or_clock};
 use crate::cli::Failure;
-use crate::cli::args::{QuestionArgs, SamplingArgs, WriteArgs};
+use crate::cli::args::{DetailArgs, QuestionArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs::{self, Inputs};
 use crate::cli::output::ResultOutput;
@@ -83,6 +83,8 @@ struct AdviseOutputArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: AdviseFormat,
     #[command(flatten)]
+    detail: DetailArgs,
+    #[command(flatten)]
     to: WriteArgs,
 }
 
@@ -114,6 +116,8 @@ enum Edited {
 
 /// Advises.
 pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let is_data = args.output.format == AdviseFormat::Json;
+    let wants_summary = args.output.detail.wants_summary(is_data)?;
     let inputs = inputs::read_inputs(&args.question)?;
     // Each saving gets the same trials, so that protections can be compared; an interval to reach
     // has no meaning for all at once.
@@ -184,6 +188,9 @@ pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, 
     let text = match args.output.format {
         AdviseFormat::Text => {
             render::text::render_advice(report, &question.text_style(&args.output.to))
+        }
+        AdviseFormat::Json if wants_summary => {
+            render::json::render_advice(&report.clone().into_summary())
         }
         AdviseFormat::Json => render::json::render_advice(report),
         AdviseFormat::Markdown => render::markdown::render_advice(report),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 
 use crate::cli::Failure;
-use crate::cli::args::{CheckArgs, FailOn, WriteArgs};
+use crate::cli::args::{CheckArgs, DetailArgs, FailOn, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::{OutputError, ResultOutput};
 use crate::cli::run::SimulationRequest;
@@ -88,6 +88,8 @@ pub(crate) struct CheckOutputArgs {
     #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "Output")]
     pub(crate) picture: Option<String>,
     #[command(flatten)]
+    pub(crate) detail: DetailArgs,
+    #[command(flatten)]
     pub(crate) to: WriteArgs,
 }
 
@@ -118,6 +120,8 @@ pub(crate) enum UnknownArg {
 
 /// Simulates a change and gives a verdict.
 pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let is_data = args.output.format == CheckFormat::Json;
+    let wants_summary = args.output.detail.wants_summary(is_data)?;
     // What a commit provides must be in place before the first file is read.
     let (provided, of_topology) = topology_sources(args)?;
     let (inputs, derived) = derived::read_inputs(args, provided)?;
@@ -182,6 +186,9 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     report.assumptions.extend(of_topology.into_iter().chain(of_policy).chain(derived));
     report.picture.clone_from(&args.output.picture);
     analysis::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
+    if wants_summary {
+        report = report.into_summary();
+    }
     question.write_text(&render_result(&report, &question, &args.output))?;
     Ok(if report.partial { Exit::Interrupted } else { exit_status(&report, args.limits.fail_on) })
 }

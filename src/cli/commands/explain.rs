@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::Failure;
-use crate::cli::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
+use crate::cli::args::{DetailArgs, OutputArgs, Pageless, QuestionArgs, SamplingArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
 use crate::cli::run::SimulationRequest;
@@ -41,6 +41,8 @@ pub(crate) struct ExplainArgs {
     sampling: SamplingArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    detail: DetailArgs,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -55,6 +57,7 @@ Examples:
 /// Explains.
 pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let format = args.output.pageless_format("an explanation")?;
+    let wants_summary = args.detail.wants_summary(matches!(format, Pageless::Json))?;
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
@@ -95,6 +98,7 @@ pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit
         Failure::usage(format!("exact probabilities are not to be had: {obstacle}"))
             .help("without `--exact`, they are estimated from trials")
     })?;
+    let report = if wants_summary { report.into_summary() } else { report };
     let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match format {
         Pageless::Text => {

@@ -25,6 +25,10 @@ pub(crate) struct InitArgs {
     /// Take the place of files that are there already
     #[arg(long)]
     force: bool,
+
+    /// Also write `AGENTS.md` and `.mcp.json`, which tell coding agents when to ask, and how
+    #[arg(long)]
+    agents: bool,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -112,7 +116,10 @@ pub(crate) fn run_init(args: &InitArgs, terminal: Terminal) -> Result<Exit, Fail
         let style = diagnostics_style(terminal.colors_messages());
         terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
-    let drafts = draft_files(folder, &graph);
+    let mut drafts = draft_files(folder, &graph);
+    if args.agents {
+        drafts.extend(agent_drafts());
+    }
     // The topology is checked before the first file is written, so that none is left behind.
     check_output(&drafts[0].text).map_err(|diagnostics| Failure::Input { diagnostics, sources })?;
     // All or nothing: half of the files would not work together.
@@ -209,6 +216,24 @@ fn draft_files(folder: &Path, graph: &EvidenceGraph) -> Vec<InitDraft> {
     };
     drafts.push(InitDraft { path, text: text.to_owned(), purpose: "checks what is proposed" });
     drafts
+}
+
+/// Returns the files for coding agents.
+fn agent_drafts() -> [InitDraft; 2] {
+    let server = "{ \"mcpServers\": { \"blastwave\": { \"command\": \"blastwave\", \
+                  \"args\": [\"mcp\", \"topology.yaml\"] } } }\n";
+    [
+        InitDraft {
+            path: "AGENTS.md",
+            text: include_str!("agents-sample.md").to_owned(),
+            purpose: "tells coding agents when to ask",
+        },
+        InitDraft {
+            path: ".mcp.json",
+            text: server.to_owned(),
+            purpose: "tells coding agents how to start the server",
+        },
+    ]
 }
 
 fn write_file(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure> {

@@ -17,5 +17,6 @@ pub(super) mod rank;
 pub(super) mod replay;
 pub(super) mod review;
 pub(super) mod schema;
+pub(super) mod show;
 pub(super) mod simulate;
 pub(super) mod validate;

@@ -18,6 +18,8 @@ pub(crate) fn run_schema(what: SchemaOf, terminal: Terminal) -> Result<Exit, Fai
         SchemaOf::Compare => report::schema::COMPARE,
         SchemaOf::Replay => report::schema::REPLAY,
         SchemaOf::Diagnosis => report::schema::DIAGNOSIS,
+        SchemaOf::Structure => report::schema::STRUCTURE,
+        SchemaOf::Problems => report::schema::PROBLEMS,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Policy => schema::POLICY,

@@ -14,6 +14,7 @@ mod rank;
 mod replay;
 mod sections;
 mod short;
+mod structure;
 mod table;
 mod tree;
 mod trial;
@@ -27,6 +28,7 @@ pub use sections::{
     render_advice, render_comparison, render_diagnosis, render_diagnosis_score, render_explanation,
 };
 pub use short::render_short;
+pub use structure::render_structure;
 pub use tree::render_tree;
 pub use trial::render_trial;
 

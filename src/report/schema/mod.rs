@@ -25,6 +25,12 @@ pub const REPLAY: &str = include_str!("replay.json");
 /// [`DiagnosisScoreReport`](super::DiagnosisScoreReport).
 pub const DIAGNOSIS: &str = include_str!("diagnosis.json");
 
+/// The JSON Schema of the list of [`Problem`](super::Problem)s that `validate` writes.
+pub const PROBLEMS: &str = include_str!("problems.json");
+
+/// The JSON Schema of [`StructureReport`](super::StructureReport).
+pub const STRUCTURE: &str = include_str!("structure.json");
+
 #[cfg(test)]
 mod tests {
     use schemars::generate::SchemaSettings;
@@ -34,8 +40,8 @@ mod tests {
 
     use super::*;
     use crate::report::{
-        AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport,
-        RankReport, ReplayReport, Report,
+        AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
+        RankReport, ReplayReport, Report, StructureReport,
     };
 
     /// The two answers of `diagnose`.
@@ -88,7 +94,11 @@ mod tests {
 
     /// Sets the title, the id, the units and the version of an answer.
     fn name_it(schema: &mut Value, name: &str) {
-        let about = schema["description"].as_str().unwrap_or("The answers of `diagnose`.");
+        let fallback = match name {
+            "problems" => "Everything that is wrong with some files, or doubtful.",
+            _ => "The answers of `diagnose`.",
+        };
+        let about = schema["description"].as_str().unwrap_or(fallback);
         let description = format!("{about} {UNITS}");
         schema["$id"] = json!(format!("urn:blastwave:{name}:v1"));
         schema["title"] = json!(format!("blastwave {name}, version 1"));
@@ -110,6 +120,8 @@ mod tests {
             ("compare", COMPARE, generated::<CompareReport>("compare")),
             ("replay", REPLAY, generated::<ReplayReport>("replay")),
             ("diagnosis", DIAGNOSIS, generated::<Diagnosis>("diagnosis")),
+            ("structure", STRUCTURE, generated::<StructureReport>("structure")),
+            ("problems", PROBLEMS, generated::<Vec<Problem>>("problems")),
         ];
         for (name, file, generated) in files {
             let path = format!("{}/src/report/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
