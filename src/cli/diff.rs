@@ -6,6 +6,7 @@ use super::Failure;
 use super::git;
 use blastwave::diagnostic::Diagnostic;
 use blastwave::load;
+use blastwave::model::authorship::Authorship;
 use blastwave::project::{ChangedFiles, FileList};
 
 /// Which files are changed, and which of them do not matter.
@@ -34,7 +35,8 @@ pub(crate) struct DiffArgs {
     ///
     /// `A..B` compares two commits, `A...B` what B added since it left A. Files are left out in which only
     /// comments differ, or white space that the language ignores, and so are tests, documentation and
-    /// generated files; the report names them. Nothing that the repository configures is run.
+    /// generated files; the report names them. Nothing that the repository configures is run. Who made and
+    /// reviewed the change, and what it relies on, is read from the trailers and links of the commits.
     #[arg(
         long,
         value_name = "A..B",
@@ -78,20 +80,24 @@ impl DiffArgs {
                 .help("write for example `--ignore-files 'docs/**'`, or leave it out")
                 .into());
         }
+        let mut authorship = Authorship::default();
         let files = match (&self.changed_files, &self.git_range) {
             (Some(path), _) => {
                 let bytes = load::read_bytes(path).map_err(NoList::Unreadable)?;
                 self.refuse_nul_bytes(&bytes)?;
                 ChangedFiles::Names { bytes, is_null_separated: self.null }
             }
-            (None, Some(range)) => ChangedFiles::Contents(git::changed_files(range)?),
+            (None, Some(range)) => {
+                authorship = Authorship::of_commits(&git::commit_texts(range)?);
+                ChangedFiles::Contents(git::changed_files(range)?)
+            }
             (None, None) => {
                 self.refuse_lonely_flags()?;
                 return Ok(None);
             }
         };
         let (shipped_as, ignored) = (self.rollout.clone(), self.ignore_files.clone());
-        Ok(Some(FileList { files, shipped_as, ignored }))
+        Ok(Some(FileList { files, shipped_as, ignored, authorship }))
     }
 
     fn refuse_nul_bytes(&self, bytes: &[u8]) -> Result<(), NoList> {

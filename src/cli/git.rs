@@ -11,6 +11,7 @@ use std::thread;
 
 use super::Failure;
 use blastwave::load;
+use blastwave::model::authorship::CommitText;
 use blastwave::model::diff::{ChangedFile, Effect};
 
 /// How much of what git complains about is read.
@@ -19,6 +20,8 @@ const COMPLAINT_MAX: u64 = 16 * 1024;
 const BLOB_MAX: u64 = 1 << 20;
 /// After so many bytes of content the rest of the files counts as code unseen.
 const CONTENT_MAX: u64 = 256 << 20;
+/// So many commits of a range are read; of more, nobody can say that all were reviewed.
+const COMMITS_MAX: usize = 10_000;
 /// The mode of a submodule in a tree.
 const SUBMODULE: &[u8] = b"160000";
 /// The modes of regular files, executable or not.
@@ -26,6 +29,7 @@ const REGULAR: [&[u8]; 2] = [b"100644", b"100755"];
 
 /// Returns the files that differ between the commits of a range, with what each does.
 pub(super) fn changed_files(range: &str) -> Result<Vec<ChangedFile>, Failure> {
+    refuse_outside_repository()?;
     let (from, to) = find_commits(range)?;
     let entries = raw_entries(range, &from, &to)?;
     let lines = line_counts(range, &from, &to)?;
@@ -40,6 +44,33 @@ pub(super) fn changed_files(range: &str) -> Result<Vec<ChangedFile>, Failure> {
     Ok(files)
 }
 
+/// Returns who committed what is in a range, with the messages; merges say nothing of their own.
+pub(super) fn commit_texts(range: &str) -> Result<Vec<CommitText>, Failure> {
+    refuse_outside_repository()?;
+    let (from, to) = find_commits(range)?;
+    let commits = format!("{from}..{to}");
+    let most = format!("--max-count={COMMITS_MAX}");
+    let list = run_git(range, &["rev-list", "--header", "--no-merges", &most, &commits, "--"])?;
+    let raw = list.split(|byte| *byte == 0).filter(|raw| !raw.is_empty());
+    let mut texts: Vec<CommitText> = raw.map(commit_text).collect();
+    if texts.len() == COMMITS_MAX {
+        // One that says nothing stands for those that were not read.
+        texts.push(CommitText::default());
+    }
+    Ok(texts)
+}
+
+/// Reads a commit as `git rev-list --header` writes it: fields, an empty line, and the message indented.
+fn commit_text(raw: &[u8]) -> CommitText {
+    let raw = String::from_utf8_lossy(raw);
+    let (fields, message) = raw.split_once("\n\n").unwrap_or((&raw, ""));
+    let author = fields.lines().find_map(|line| line.strip_prefix("author ")).unwrap_or_default();
+    // Behind the address stand a time and a time zone.
+    let author = author.rfind('>').map_or(author, |end| &author[..=end]);
+    let lines = message.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+    CommitText { author: author.to_owned(), message: lines.collect::<Vec<_>>().join("\n") }
+}
+
 /// Returns a file as a revision has it, and the hash of that commit. The path is seen from the current folder.
 pub(super) fn file_at(
     flag: &str,
@@ -52,6 +83,7 @@ pub(super) fn file_at(
         return Err(Failure::usage(format!("`{revision}` is not a revision of git"))
             .help(format!("write for example `{flag} origin/main`")));
     }
+    refuse_outside_repository()?;
     let commit = find_commit(revision, revision)?;
     // Git takes a path in a commit from the root of the repository unless it begins with `./`.
     let within = if Path::new(path).is_absolute() { from_root(path)? } else { format!("./{path}") };
@@ -60,6 +92,21 @@ pub(super) fn file_at(
         format!("git finds no `{path}` in `{revision}`")
     })?;
     Ok((bytes, commit))
+}
+
+/// Refuses a repository that is kept outside of the folder to stay in: its objects are files as well.
+fn refuse_outside_repository() -> Result<(), Failure> {
+    let Some(folder) = load::confinement() else { return Ok(()) };
+    let kept =
+        answer_of(&["rev-parse", "--git-common-dir"], || "this is no git repository".to_owned())?;
+    let kept = PathBuf::from(String::from_utf8_lossy(&kept).trim_end().to_owned());
+    // Alternates are folders of objects of other repositories.
+    let has_alternates = kept.join("objects/info/alternates").exists();
+    if load::is_within(&kept.to_string_lossy(), folder) && !has_alternates {
+        return Ok(());
+    }
+    Err(Failure::usage("the repository is kept outside of `--root`")
+        .help("give the names of the files with `--changed-files`"))
 }
 
 /// Returns a path as seen from the root of the repository; one outside of it stays as it is, and is not found.

@@ -102,6 +102,8 @@ word_enums! {
 pub struct ReliedOn {
     /// Title of the source.
     pub title: String,
+    /// Address of its page, where it has one.
+    pub url: Option<String>,
     /// When it was last brought up to date.
     pub updated: Option<Date>,
 }

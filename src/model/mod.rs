@@ -6,6 +6,7 @@
 //! doubtful rather than wrong, [`lint`] says of what was checked.
 
 pub mod action;
+pub mod authorship;
 pub mod change;
 pub mod cost;
 pub(crate) mod decode;

@@ -7,6 +7,7 @@ pub mod merge;
 mod read;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::authorship::Authorship;
 use crate::model::diff::ChangedFile;
 use crate::model::{Change, Diff, Incident, Topology};
 
@@ -26,7 +27,7 @@ pub enum Cause {
 }
 
 /// Changed files, as a list or a version control system gave them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileList {
     /// The files.
     pub files: ChangedFiles,
@@ -35,6 +36,8 @@ pub struct FileList {
     pub shipped_as: Option<String>,
     /// Patterns of files that belong to no service on purpose.
     pub ignored: Vec<String>,
+    /// Authors, reviewers and sources, as far as commits name them.
+    pub authorship: Authorship,
 }
 
 /// Changed files, with their content or by name only.

@@ -282,6 +282,7 @@ impl Documents {
                 if let Some(document) = shipped_as {
                     change = Change::shipped_as(document, &topology, change)?;
                 }
+                change = list.authorship.clone().completed(change);
                 diff = Some(read);
                 vec![change]
             }

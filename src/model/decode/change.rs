@@ -40,8 +40,11 @@ pub(crate) const CHANGE: Shape = Shape {
     ],
     schema: "",
 };
-pub(crate) const RELIED_ON: Shape =
-    Shape { what: "a source", keys: &["title", "updated"], schema: "/$defs/relied_on_settings" };
+pub(crate) const RELIED_ON: Shape = Shape {
+    what: "a source",
+    keys: &["title", "url", "updated"],
+    schema: "/$defs/relied_on_settings",
+};
 pub(crate) const TARGET: Shape = Shape {
     what: "a target",
     keys: &[
@@ -247,11 +250,17 @@ fn decode_reviewers(field: &Field<'_>) -> Vec<String> {
 fn decode_sources(field: &Field<'_>) -> Vec<ReliedOn> {
     let source = |item: Field<'_>| {
         if !item.is_mapping() {
-            return Some(ReliedOn { title: item.title()?, updated: None });
+            return Some(ReliedOn { title: item.title()?, url: None, updated: None });
         }
         let mapping = item.mapping(&RELIED_ON)?;
         let updated = mapping.get("updated").and_then(|field| field.date());
-        Some(ReliedOn { title: mapping.require("title", "runbook")?.title()?, updated })
+        let url = mapping.get("url").and_then(|field| field.title());
+        // A page is named by its address where nobody gives it a title.
+        let title = match (mapping.get("title"), &url) {
+            (None, Some(url)) => url.clone(),
+            _ => mapping.require("title", "runbook")?.title()?,
+        };
+        Some(ReliedOn { title, url, updated })
     };
     field.items().filter_map(source).collect()
 }
