@@ -6,6 +6,7 @@ mod advise;
 #[cfg(feature = "mcp")]
 mod agents;
 mod agreement;
+mod authorship;
 mod background;
 mod browser;
 mod calibrate;
