@@ -18,6 +18,7 @@ CALLS = [
     ("check_change", {"change": [CHANGE]}, ["check", "webshop.yaml", "--change", CHANGE]),
     ("explain", {"breaks": ["payments"]}, ["explain", "webshop.yaml", "--break", "payments"]),
     ("advise", {"breaks": ["payments"], "trials": 500}, ["advise", "webshop.yaml", "--break", "payments", "--trials", "500"]),
+    ("topology_of", {"services": ["payments"]}, ["show", "webshop.yaml", "--service", "payments"]),
 ]
 REFUSED = [
     ("check_change", {"topology": "../Cargo.toml"}, "not below the root"),
@@ -54,5 +55,6 @@ async def ask(binary: str, mode: str) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
+    program = str(Path(sys.argv[1]).resolve())
     for mode in ("legacy", "auto"):
-        asyncio.run(asyncio.wait_for(ask(sys.argv[1], mode), timeout=300))
+        asyncio.run(asyncio.wait_for(ask(program, mode), timeout=300))

@@ -219,6 +219,28 @@ fn init_tells_agents_when_to_ask_in_the_words_of_the_book() {
 }
 
 #[test]
+fn the_catalogue_for_editors_names_every_kind_of_file_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("packaging/schemastore/catalog.json")).unwrap();
+    let catalog: Value = serde_json::from_str(&text).unwrap();
+    let entries = catalog["schemas"].as_array().unwrap();
+    let mut globs = Vec::new();
+    for entry in entries {
+        let kind = entry["name"].as_str().unwrap().strip_prefix("blastwave ").unwrap();
+        // It is a kind whose schema the program has.
+        let schema: Value =
+            serde_json::from_str(&written(root, &format!("schema {kind}"), None)).unwrap();
+        assert_eq!(schema["$id"], format!("urn:blastwave:{kind}:v1"));
+        assert!(entry["url"].as_str().unwrap().ends_with(&format!("/{kind}.schema.json")));
+        globs.extend(entry["fileMatch"].as_array().unwrap().iter().map(Value::to_string));
+    }
+    let count = globs.len();
+    globs.sort();
+    globs.dedup();
+    assert_eq!((entries.len(), globs.len()), (7, count));
+}
+
+#[test]
 fn what_the_server_was_started_with_is_what_calls_leave_open() {
     let folder = folder();
     let mut client = Client::begin(folder.path(), &["shop.yaml", "--policy", "policy.yaml"]);
