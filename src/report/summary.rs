@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdviseReport, ExplainReport, Report, RuleOutcome, StructureReport, UnitReport};
 
 /// How many entries of a list a summary keeps.
-const KEPT: usize = 5;
+const KEPT: usize = 3;
 
 /// How many services a summary of a topology keeps: who asks for some by name gets them all.
 const SERVICES_KEPT: usize = 20;
@@ -78,12 +78,17 @@ impl Report {
         for unit in self.services.iter_mut().chain(&mut self.flows) {
             unit.shorten(&mut cuts);
         }
+        if let Some(total) = &mut self.total {
+            cuts.cut("exceedance", &mut total.exceedance, 0);
+            cuts.drop("histogram", &mut total.histogram);
+        }
         if let Some(points) = &mut self.single_points {
             cuts.cut("single_points", points, KEPT);
         }
         if let Some(verdict) = &mut self.verdict {
             let before = verdict.rules.len();
             verdict.rules.retain(|rule| rule.outcome != RuleOutcome::Held);
+            cuts.drop("test", &mut verdict.test);
             cuts.count_omitted("rules", (before - verdict.rules.len()) as u64);
         }
         self.omitted = cuts.omitted;
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn cuts_of_one_name_are_counted_together_and_short_lists_stay() {
         let mut cuts = Omissions::default();
-        let (mut long, mut longer, mut short) = (vec![1; 7], vec![1; 9], vec![1; 5]);
+        let (mut long, mut longer, mut short) = (vec![1; 5], vec![1; 7], vec![1; KEPT]);
         cuts.cut("paths", &mut long, KEPT);
         cuts.cut("paths", &mut longer, KEPT);
         cuts.cut("flows", &mut short, KEPT);
