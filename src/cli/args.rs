@@ -149,6 +149,17 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::advise::EXAMPLES)
     )]
     Advise(super::commands::advise::AdviseArgs),
+    /// Review a topology that changes: what it loses and gains
+    ///
+    /// Fails every service and every failure domain of both states, one at a time. Reports single points of
+    /// failure gained and lost, flows that are weaker or stronger, their outage in 90 days, and new dependencies
+    /// without protection. The policy gives the verdict and the exit status, by rules over `delta`.
+    #[command(
+        override_usage = "blastwave review OLD NEW [--policy FILE] [OPTIONS]\n       blastwave review TOPOLOGY --git-range A..B [--policy FILE] [OPTIONS]",
+        after_help = super::commands::topology_review::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::topology_review::EXAMPLES)
+    )]
+    Review(super::commands::topology_review::ReviewArgs),
     /// Compare architectures, or plans, under the same trials
     ///
     /// Simulates the same trials on every topology, or with every change, so that only their
@@ -213,12 +224,12 @@ pub(crate) enum Command {
         #[arg(value_name = "WHAT")]
         what: SchemaOf,
     },
-    /// Print the policy that `check` applies where none is named
+    /// Print the policy that `check` applies where none is named, or test policies
     #[command(after_help = POLICY_EXAMPLES)]
     Policy {
-        /// Which policy
-        #[arg(value_name = "WHICH")]
-        which: PolicyName,
+        /// Command to run
+        #[command(subcommand)]
+        command: super::commands::policy::PolicyCommand,
     },
     /// Answer coding agents: a server of the Model Context Protocol
     ///
@@ -562,7 +573,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// Topologies, changes, policies and scenarios; `-` is standard input
+    /// Topologies, changes, policies, waivers and scenarios; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<String>,
 
@@ -590,11 +601,6 @@ pub(crate) enum ListFormat {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PolicyName {
-    Default,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
     Topology,
     Change,
@@ -603,12 +609,15 @@ pub(crate) enum SchemaOf {
     Incident,
     Cost,
     Observed,
+    Waivers,
+    PolicyTest,
     Result,
     Explain,
     Rank,
     Compare,
     Advise,
     Replay,
+    Review,
     Diagnosis,
     Structure,
     Problems,
@@ -731,7 +740,9 @@ const POLICY_EXAMPLES: &str = "\
 Examples:
   Start a policy of your own:
     blastwave policy default > policy.yaml
-    blastwave check shop.yaml --change v4.yaml --policy policy.yaml";
+    blastwave check shop.yaml --change v4.yaml --policy policy.yaml
+  Run the tests of a policy:
+    blastwave policy test policies/tests/*.yaml";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -71,6 +71,11 @@ impl From<Failure> for NoList {
 }
 
 impl DiffArgs {
+    /// Returns the commit that the range of git starts from; `None` without a range.
+    pub(crate) fn base_commit(&self) -> Result<Option<String>, Failure> {
+        self.git_range.as_deref().map(git::base_of_range).transpose()
+    }
+
     /// Returns the changed files; `None` where none were asked for.
     pub(crate) fn file_list(&self) -> Result<Option<FileList>, NoList> {
         if self.ignore_files.iter().any(|pattern| pattern.trim().is_empty()) {

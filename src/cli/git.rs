@@ -71,6 +71,62 @@ fn commit_text(raw: &[u8]) -> CommitText {
     CommitText { author: author.to_owned(), message: lines.collect::<Vec<_>>().join("\n") }
 }
 
+/// Returns the two commits that a range compares.
+pub(super) fn commits_of_range(range: &str) -> Result<(String, String), Failure> {
+    find_commits(range)
+}
+
+/// Returns the commit that a range starts from.
+pub(super) fn base_of_range(range: &str) -> Result<String, Failure> {
+    Ok(find_commits(range)?.0)
+}
+
+/// Returns the commit of a branch: that of the remote `origin` where it is known, else the local one.
+///
+/// The full name of the reference is used, since a tag of the same name would stand before a branch.
+pub(super) fn tip_of_branch(branch: &str) -> Result<String, Failure> {
+    let find = |folder: &str| {
+        let reference = format!("{folder}/{branch}^{{commit}}");
+        run_git(branch, &["rev-parse", "--verify", "--end-of-options", &reference])
+    };
+    let hash = find("refs/remotes/origin").or_else(|_| find("refs/heads")).map_err(|_| {
+        Failure::usage(format!("git finds no branch `{branch}`, neither of `origin` nor here"))
+            .help(format!("fetch it first: `git fetch origin {branch}`"))
+    })?;
+    Ok(String::from_utf8_lossy(&hash).trim().to_owned())
+}
+
+/// Returns the commit at which a branch and a commit parted; without a commit, the one that is checked out.
+pub(super) fn merge_base(tip: &str, commit: Option<&str>) -> Result<String, Failure> {
+    let commit = commit.unwrap_or("HEAD");
+    let base = run_git("the two branches", &["merge-base", tip, commit]).map_err(|_| {
+        Failure::usage("git does not know where the change left the branch of the waivers")
+            .help("fetch the whole history: `git fetch --unshallow`")
+    })?;
+    Ok(String::from_utf8_lossy(&base).trim().to_owned())
+}
+
+/// Returns a file as a commit has it; `None` where the commit has no such file.
+pub(super) fn file_in_commit(commit: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let within = if Path::new(path).is_absolute() { from_root(path)? } else { format!("./{path}") };
+    let failure = || format!("git cannot read `{path}` in `{commit}`");
+    // Its own options, so that a name with wildcards means itself.
+    let whole: &[&str] = if Path::new(path).is_absolute() { &["--full-tree"] } else { &[] };
+    let arguments = [&["--literal-pathspecs", "ls-tree", "-z"], whole, &[commit, "--", &within]];
+    let listed = answer_of(&arguments.concat(), failure)?;
+    let entry = String::from_utf8_lossy(&listed);
+    let mut facts = entry.split(['\t', ' ']);
+    let (Some(mode), Some("blob"), Some(object)) = (facts.next(), facts.next(), facts.next())
+    else {
+        return Ok(None);
+    };
+    // What a link leads to may be outside of the repository, and then no commit protects it.
+    if !REGULAR.contains(&mode.as_bytes()) {
+        return Err(Failure::usage(format!("`{path}` is a link in `{commit}`, not a file")));
+    }
+    answer_of(&["cat-file", "blob", object], failure).map(Some)
+}
+
 /// Returns a file as a revision has it, and the hash of that commit. The path is seen from the current folder.
 pub(super) fn file_at(
     flag: &str,

@@ -90,6 +90,18 @@ pub(crate) fn read_topology(path: &str) -> Result<(Topology, Vec<String>), Failu
     read.map_err(|diagnostics| Failure::Input { diagnostics, sources })
 }
 
+/// Reads the topology of a path, or of the scenario there, where `sources` may hold its files; returns the
+/// paths that were read, and the text of the files.
+pub(crate) fn read_topology_with_sources(
+    path: &str,
+    mut sources: Sources,
+) -> Result<(Topology, Vec<String>, Sources), Failure> {
+    match blastwave::project::read_topology(path, &mut sources) {
+        Ok((topology, files)) => Ok((topology, files, sources)),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
+}
+
 /// Reads the topology of a path, where `provided` may hold it, or of the scenario there.
 pub(crate) fn read_provided_topology(path: &str, provided: &Sources) -> Result<Topology, Failure> {
     let mut sources = provided.clone();

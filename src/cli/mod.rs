@@ -14,6 +14,7 @@ mod limits;
 mod mcp;
 mod memory;
 mod output;
+mod policies;
 mod progress;
 mod run;
 mod terminal;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, PolicyName};
+use args::{Cli, Command};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load;
 use blastwave::render::text::diagnostics;
@@ -88,8 +89,9 @@ fn run_command(cli: &Cli, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Incident { command } => commands::incident::run_incident(command, terminal),
         Command::Validate(args) => commands::validate::run_validate(args, terminal),
         Command::Show(args) => commands::show::run_show(args, terminal),
+        Command::Review(args) => commands::topology_review::run_review(args, terminal),
         Command::Schema { what } => commands::schema::run_schema(*what, terminal),
-        Command::Policy { which: PolicyName::Default } => commands::check::default_policy(terminal),
+        Command::Policy { command } => commands::policy::run_policy(command, terminal),
         Command::Completions { shell } => commands::installers::print_completions(*shell, terminal),
         Command::Man { command } => {
             commands::installers::print_manual(command.as_deref(), terminal)

@@ -25,7 +25,7 @@ impl ResourcePattern {
 }
 
 /// Returns whether a text is what a pattern with `*` stands for.
-fn matches_text(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_text(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -16,8 +16,10 @@ pub struct Scenario {
     pub topology: FileRef,
     /// The planned changes, in the order written; may be empty.
     pub changes: Vec<FileRef>,
-    /// When to stop.
-    pub policy: Option<FileRef>,
+    /// Policies that say when to stop, the organisation's first; may be empty.
+    pub policies: Vec<FileRef>,
+    /// Waivers of rules.
+    pub waivers: Option<FileRef>,
 }
 
 /// A file that another one names.
@@ -31,7 +33,9 @@ pub struct FileRef {
 
 pub(crate) const SCENARIO: Shape = Shape {
     what: "a scenario",
-    keys: &["version", "scenario", "topology", "change", "changes", "policy"],
+    keys: &[
+        "version", "scenario", "topology", "change", "changes", "policy", "policies", "waivers",
+    ],
     schema: "",
 };
 
@@ -57,15 +61,20 @@ fn decode_scenario(mapping: &Mapping<'_>, folder: &Path) -> Option<Scenario> {
     let topology =
         mapping.require("topology", "webshop.yaml").and_then(|field| file_ref(&field, folder));
     let one = mapping.get("change").and_then(|field| file_ref(&field, folder));
-    let several = mapping
-        .get("changes")
-        .map(|field| field.items().filter_map(|item| file_ref(&item, folder)).collect::<Vec<_>>());
+    mapping.not_both("policy", "policies", "write all of them under `policies`");
+    let list = |key| {
+        let files =
+            |field: Field<'_>| field.items().filter_map(|item| file_ref(&item, folder)).collect();
+        mapping.get(key).map(files).unwrap_or_else(Vec::new)
+    };
     let policy = mapping.get("policy").and_then(|field| file_ref(&field, folder));
-    let changes = one.into_iter().chain(several.into_iter().flatten()).collect();
-    Some(Scenario { name: name?, topology: topology?, changes, policy })
+    let waivers = mapping.get("waivers").and_then(|field| file_ref(&field, folder));
+    let changes = one.into_iter().chain(list("changes")).collect();
+    let policies = policy.into_iter().chain(list("policies")).collect();
+    Some(Scenario { name: name?, topology: topology?, changes, policies, waivers })
 }
 
-pub(super) fn file_ref(field: &Field<'_>, folder: &Path) -> Option<FileRef> {
+pub(crate) fn file_ref(field: &Field<'_>, folder: &Path) -> Option<FileRef> {
     let path = folder.join(field.title()?);
     // Texts in, texts out.
     let path = path.to_str().expect("joined from two texts").to_owned();
@@ -88,6 +97,6 @@ mod tests {
         assert_eq!(scenario.topology.path, "runs/../shop.yaml");
         let changes: Vec<&str> = scenario.changes.iter().map(|file| &*file.path).collect();
         assert_eq!(changes, ["runs/a.yaml", "/b.yaml"]);
-        assert_eq!(scenario.policy, None);
+        assert_eq!(scenario.policies, []);
     }
 }

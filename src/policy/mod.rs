@@ -8,15 +8,24 @@ use crate::model::topology::Topology;
 use crate::sort::Arrange as _;
 use expression::ExprNode;
 
+pub mod cases;
 pub mod evaluate;
 pub mod expression;
+pub mod layers;
 pub mod vocabulary;
+pub mod waivers;
+
+pub use cases::{CaseSuite, PolicyCase};
+pub use waivers::{Waiver, Waivers};
 
 /// The policy that is applied where none is named, as YAML.
 pub const DEFAULT: &str = include_str!("default-policy.yaml");
 
 /// The policy for a topology that is judged as it is, without a change, as YAML.
 pub const STEADY_STATE: &str = include_str!("steady-state-policy.yaml");
+
+/// The policy for a topology that changes, as YAML: rules over `delta`.
+pub const REVIEW: &str = include_str!("review-policy.yaml");
 
 /// The name under which [`DEFAULT`] stands in messages.
 const DEFAULT_NAME: &str = "default-policy.yaml";
@@ -31,6 +40,19 @@ pub struct Policy {
     pub name: String,
     /// In the order written; the worst of those that fire decides.
     pub rules: Vec<Rule>,
+    /// Names of the policies that were put together, the organisation's first; empty for a single one.
+    pub layers: Vec<String>,
+    /// The branch that waivers, and this policy itself, are read from.
+    pub waivers_from: Option<BranchName>,
+}
+
+/// Name of a branch of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchName {
+    /// The name, without a remote: `main`.
+    pub name: String,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// One condition, and what follows if it is true.
@@ -46,6 +68,10 @@ pub struct Rule {
     pub verdict: RuleVerdict,
     /// Message to people.
     pub message: String,
+    /// Whether a policy that is named later may replace it by a weaker one.
+    pub is_overridable: bool,
+    /// The number of its policy in [`Policy::layers`]; 0 for a single policy.
+    pub layer: usize,
     /// Where it is written.
     pub place: Place,
 }
@@ -70,10 +96,13 @@ impl RuleVerdict {
 }
 
 pub(crate) const POLICY: Shape =
-    Shape { what: "a policy", keys: &["version", "policy", "rules"], schema: "" };
+    Shape { what: "a policy", keys: &["version", "policy", "waivers_from", "rules"], schema: "" };
 
-pub(crate) const RULE: Shape =
-    Shape { what: "a rule", keys: &["name", "when", "verdict", "message"], schema: "/$defs/rule" };
+pub(crate) const RULE: Shape = Shape {
+    what: "a rule",
+    keys: &["name", "when", "verdict", "message", "overridable"],
+    schema: "/$defs/rule",
+};
 
 impl Policy {
     /// Decodes a policy file. With a topology, the flows and services that its rules name must be
@@ -103,6 +132,11 @@ impl Policy {
         Self::built_in("steady-state-policy.yaml", STEADY_STATE, sources)
     }
 
+    /// Returns the policy for a topology that changes.
+    pub fn topology_review(sources: &mut Sources) -> Self {
+        Self::built_in("review-policy.yaml", REVIEW, sources)
+    }
+
     fn built_in(name: &str, text: &str, sources: &mut Sources) -> Self {
         let document = load::parse_document(name, text.as_bytes().to_vec(), sources)
             .expect("policies of the program are YAML");
@@ -112,6 +146,7 @@ impl Policy {
 
 fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Option<Policy> {
     let name = mapping.get("policy").and_then(|field| field.title());
+    let waivers_from = mapping.get("waivers_from").map(|field| branch_name(&field));
     let rules = mapping.require("rules", "[{ name: tier 1, when: .., verdict: stop }]")?;
     let items: Vec<Field<'_>> = rules.items().collect();
     if items.len() > RULES_MAX {
@@ -134,7 +169,27 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
             field.report_problem(Code::DuplicateName, message, "give one of them another name");
         }
     }
-    Some(Policy { name: name?, rules })
+    // A branch that cannot be read must not leave the policy without its protection.
+    let waivers_from = waivers_from.map_or(Some(None), |branch| branch.map(Some))?;
+    Some(Policy { name: name?, rules, layers: Vec::new(), waivers_from })
+}
+
+/// Reads the name of a branch. Only plain names are taken, since git would read a range, an option or an
+/// object out of others.
+fn branch_name(field: &Field<'_>) -> Option<BranchName> {
+    let name = field.title()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let is_name = name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !name.contains("..")
+        && !name.contains("//")
+        && !name.ends_with(['/', '.']);
+    if !is_name {
+        let message = format!("`{name}` is not the name of a branch");
+        field.report_problem(Code::BadName, message, "write for example `waivers_from: main`");
+        return None;
+    }
+    Some(BranchName { name, place: field.place() })
 }
 
 fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Rule> {
@@ -144,6 +199,7 @@ fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Ru
         field.word(&[("caution", RuleVerdict::Caution), ("stop", RuleVerdict::Stop)])
     });
     let message = mapping.get("message").map(|field| field.text());
+    let is_overridable = mapping.get("overridable").and_then(|field| field.flag());
     let when = mapping.require("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
     // Read before anything returns, so that the problems of all keys are told at once.
     let when = when.and_then(|field| {
@@ -154,5 +210,14 @@ fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Ru
     });
     let message = message.unwrap_or_else(|| Some(String::new()))?;
     let (text, when) = when?;
-    Some(Rule { name: name?, text, when, verdict: verdict?, message, place: field.place() })
+    Some(Rule {
+        name: name?,
+        text,
+        when,
+        verdict: verdict?,
+        message,
+        is_overridable: is_overridable.unwrap_or_default(),
+        layer: 0,
+        place: field.place(),
+    })
 }

@@ -80,8 +80,10 @@ pub struct Project {
     pub diff: Option<Diff>,
     /// The incident, with what operators did already added to `change`.
     pub incident: Option<Incident>,
-    /// The path of the policy that the scenario names.
-    pub policy: Option<String>,
+    /// The paths of the policies that the scenario names, the organisation's first.
+    pub policies: Vec<String>,
+    /// The path of the waivers that the scenario names.
+    pub waivers: Option<String>,
     /// Whether the break happens with certainty, because it was asked for.
     pub is_certain: bool,
     /// Warnings about the files.

@@ -139,7 +139,8 @@ fn refuse_repeated_stdin(topology: &str, cause: Option<&Cause>) -> Result<(), Pr
 struct Documents {
     topology: Document,
     cause: CauseDocuments,
-    policy: Option<String>,
+    policies: Vec<String>,
+    waivers: Option<String>,
     paths: Vec<String>,
 }
 
@@ -182,10 +183,16 @@ fn read_documents(
             CauseDocuments::Changes(documents)
         }
     };
-    let policy = scenario.and_then(|scenario| scenario.policy).map(|policy| policy.path);
-    // It is an input of the question, though only the gate reads it.
-    add_files(&mut paths, policy.as_slice());
-    Ok(Documents { topology, cause, policy, paths })
+    let (policies, waivers) = match scenario {
+        Some(Scenario { policies, waivers, .. }) => (policies, waivers),
+        None => (Vec::new(), None),
+    };
+    let policies: Vec<String> = policies.into_iter().map(|policy| policy.path).collect();
+    let waivers = waivers.map(|waivers| waivers.path);
+    // They are inputs of the question, though only the gate reads them.
+    add_files(&mut paths, &policies);
+    add_files(&mut paths, waivers.as_slice());
+    Ok(Documents { topology, cause, policies, waivers, paths })
 }
 
 fn cause_of_scenario(scenario: &Scenario) -> Option<Cause> {
@@ -304,7 +311,7 @@ impl Documents {
             changes.clear();
         }
         let is_certain = matches!(self.cause, CauseDocuments::Breaks(_));
-        let Self { policy, paths: files, .. } = self;
+        let Self { policies, waivers, paths: files, .. } = self;
         let incident = None;
         Ok(Project {
             topology,
@@ -312,7 +319,8 @@ impl Documents {
             changes,
             diff,
             incident,
-            policy,
+            policies,
+            waivers,
             is_certain,
             warnings,
             files,

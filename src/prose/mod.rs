@@ -15,4 +15,5 @@ pub(crate) mod replay;
 pub(crate) mod review;
 pub(crate) mod simulation;
 pub(crate) mod terms;
+pub(crate) mod topology_review;
 pub(crate) mod waiting;

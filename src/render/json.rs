@@ -1,9 +1,10 @@
 //! Data for scripts: reports as they are.
 
 use crate::report::drift::DriftReport;
+use crate::report::policy_test::PolicyTestReport;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
-    RankReport, ReplayReport, Report, StructureReport, TrialTrace,
+    RankReport, ReplayReport, Report, ReviewReport, StructureReport, TrialTrace,
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
@@ -18,6 +19,16 @@ pub fn render_explanation(report: &ExplainReport) -> String {
 
 /// Renders how a topology and its sources differ, in the same form.
 pub fn render_drift(report: &DriftReport) -> String {
+    pretty_json(report)
+}
+
+/// Renders what came of the tests of policies, in the same form.
+pub fn render_policy_test(report: &PolicyTestReport) -> String {
+    pretty_json(report)
+}
+
+/// The review of a topology, in the same form.
+pub fn render_topology_review(report: &ReviewReport) -> String {
     pretty_json(report)
 }
 

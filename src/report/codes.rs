@@ -134,6 +134,28 @@ word_enums! {
         Undecided = "undecided",
     }
 
+    /// Outcome of a waiver.
+    WaiverOutcome {
+        /// Its rule asks for caution where it would stop.
+        Applied = "applied",
+        /// Its rule does not stop this change.
+        NotNeeded = "not-needed",
+        /// It is for other changes.
+        OutOfScope = "out-of-scope",
+        /// Its last day is over.
+        Expired = "expired",
+        /// The time is unknown, so it does not count.
+        NotChecked = "not-checked",
+        /// The policy has no rule of that name.
+        UnknownRule = "unknown-rule",
+        /// It covers every change, so it does not count.
+        TooBroad = "too-broad",
+        /// It lasts longer than a waiver may, so it does not count.
+        TooLong = "too-long",
+        /// It is no longer on the branch that waivers are read from, so it does not count.
+        Withdrawn = "withdrawn",
+    }
+
     /// Outcome of a limit.
     LimitOutcome {
         /// The figure is above the limit.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Assumption, ComparisonOperator, ComparisonOutcome, DeciderInput, Decision, LimitOutcome,
-    RuleOutcome,
+    RuleOutcome, WaiverOutcome,
 };
 
 /// Whether to ship.
@@ -29,6 +29,9 @@ pub struct Verdict {
     /// Every rule of the policy, in its order, and what came of it.
     #[serde(default)]
     pub rules: Vec<RuleReport>,
+    /// Every waiver that was given, and what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverReport>,
     /// How figures were compared with limits; absent in results of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestReport>,
@@ -69,10 +72,44 @@ pub struct DeciderReport {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PolicyReport {
-    /// Its name.
+    /// Its name; where several were put together, that of the first.
     pub name: String,
     /// Whether it is the one that comes with the program.
     pub is_default: bool,
+    /// Names of the policies that were put together, in their order; absent for a single one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+}
+
+/// A waiver, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct WaiverReport {
+    /// Name of the rule.
+    pub rule: String,
+    /// Outcome of the waiver.
+    pub outcome: WaiverOutcome,
+    /// The services that it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+    /// The teams that it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
+    /// The changes that it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// The person who takes the risk.
+    pub who: String,
+    /// Their reason.
+    pub why: String,
+    /// The last day on which it holds: `2026-12-24`.
+    pub until: String,
+    /// The same in a sentence.
+    pub text: String,
+    /// Where it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<super::PlaceReport>,
 }
 
 /// A rule of the policy.
@@ -84,6 +121,12 @@ pub struct RuleReport {
     pub name: String,
     /// Verdict that it asks for when it fires: `caution` or `stop`.
     pub verdict: Decision,
+    /// Whether a waiver turns its stop into caution.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waived: bool,
+    /// The policy that it is from; absent where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// Outcome of the rule.
     pub outcome: RuleOutcome,
     /// Message to people.

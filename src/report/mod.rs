@@ -15,12 +15,14 @@ mod files;
 pub mod gate;
 pub mod observed;
 pub mod page;
+pub mod policy_test;
 mod problem;
 pub mod rank;
 pub mod replay;
 pub mod schema;
 pub mod structure;
 mod summary;
+pub mod topology_review;
 pub mod trial_trace;
 pub mod waiting;
 
@@ -34,7 +36,7 @@ pub use codes::{
     EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind, HistogramScale,
     LeftOutReason, LimitOutcome, Metric, ModelElement, OriginKind, PartKind, PriorKind,
     ProblemSeverity, Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode,
-    TrialLabel, UnknownKind, WaitingReason,
+    TrialLabel, UnknownKind, WaitingReason, WaiverOutcome,
 };
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
@@ -43,7 +45,7 @@ pub use files::{FilesReport, TouchedReport};
 pub use gate::{
     AloneReport, BaselineReport, BeforeAfterReport, DeciderReport, DeltaReport, DifferenceReport,
     InteractionReport, LimitReport, MetricReport, PolicyReport, RuleReport, TestReport,
-    TogetherReport, Verdict,
+    TogetherReport, Verdict, WaiverReport,
 };
 pub use observed::ObservedReport;
 pub use page::PageReport;
@@ -52,6 +54,7 @@ pub use rank::RankReport;
 pub use replay::ReplayReport;
 pub use structure::StructureReport;
 pub use summary::OmittedReport;
+pub use topology_review::ReviewReport;
 pub use trial_trace::TrialTrace;
 pub use waiting::WaitingReport;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::{Change, Scenario, Topology, lint};
-use blastwave::policy::Policy;
+use blastwave::policy::{CaseSuite, Policy, Waivers};
 use blastwave::render::text::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 /// Codes whose files are too large or too strange to be kept; `load.rs` makes them.
@@ -77,6 +77,15 @@ fn problems(name: &str, text: &str, sources: &mut Sources) -> Vec<Diagnostic> {
                 .and_then(|document| Policy::from_document(&document, sources, Some(&topology)))
                 .map(|_| Vec::new())
         }
+        "waivers" => {
+            let topology = full_topology(sources);
+            parse(sources)
+                .and_then(|document| Waivers::from_document(&document, Some(&topology)))
+                .map(|_| Vec::new())
+        }
+        "suite" => parse(sources)
+            .and_then(|document| CaseSuite::from_document(&document, sources))
+            .map(|_| Vec::new()),
         "break" => {
             let topology = full_topology(sources);
             let specs: Vec<String> = text.lines().map(str::to_owned).collect();

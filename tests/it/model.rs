@@ -66,7 +66,9 @@ fn a_scenario_names_its_files() {
     assert_eq!(scenario.name, "payments release");
     assert_eq!(scenario.topology.path, "full-topology.yaml");
     assert_eq!(scenario.changes.len(), 1);
-    assert_eq!(scenario.policy.map(|file| file.path).as_deref(), Some("policy.yaml"));
+    let policies: Vec<&str> = scenario.policies.iter().map(|file| &*file.path).collect();
+    assert_eq!(policies, ["policy.yaml"]);
+    assert_eq!(scenario.waivers.map(|file| file.path).as_deref(), Some("waivers.yaml"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod assume;
 mod baseline;
+mod cases;
 mod deciders;
 mod diff;
 mod doubts;
@@ -19,15 +20,17 @@ mod runs;
 mod sentences;
 mod together;
 mod verdict;
+mod waivers;
 
 pub use crate::report::Assumption;
+pub use cases::judge_case;
 
 use crate::compile::{Plan, compile};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Progress, Simulator, Tally};
 use crate::model::{Change, Diff, Topology};
-use crate::policy::Policy;
 use crate::policy::evaluate::STEPS_MAX;
+use crate::policy::{Policy, Waiver};
 use crate::report::compare::SinglePoint;
 use crate::report::{FilesReport, Report, TestReport, Unknown, Verdict};
 use crate::summary::{sequential, summarize};
@@ -62,6 +65,8 @@ pub enum Measure {
 pub struct Gate<'a> {
     /// The policy, and whether it is the one that comes with the program.
     pub policy: Option<(&'a Policy, bool)>,
+    /// Waivers of rules of the policy.
+    pub waivers: &'a [Waiver],
     /// Limits beside the policy; the change stops when one is exceeded.
     pub limits: &'a [Limit],
     /// The assumption about protections that are not stated.
@@ -100,6 +105,7 @@ impl Default for Gate<'_> {
     fn default() -> Self {
         Self {
             policy: None,
+            waivers: &[],
             limits: &[],
             unknown: Assumption::default(),
             now: None,

@@ -6,6 +6,7 @@ use super::sentences::{SentenceContext, ratio_text};
 use super::{Assumption, Check};
 use crate::compile::plan::FlowId;
 use crate::model::Topology;
+use crate::policy::Policy;
 use crate::policy::evaluate::{Comparison, Ternary};
 use crate::prose::format;
 
@@ -145,11 +146,14 @@ fn steady_state_sentence(topology: &Topology, run: &CheckRun<'_>) -> Option<Stri
 }
 
 /// Returns how many rules of the policy hold.
-pub(super) fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> String {
+pub(super) fn policy_reason(policy: &Policy, is_default: bool, held: usize, all: usize) -> String {
     let which = if is_default {
         "the policy that comes with the program (none was named)".to_owned()
     } else {
-        format!("the policy `{name}`")
+        match policy.layers.as_slice() {
+            [] => format!("the policy `{}`", policy.name),
+            layers => format!("the policies `{}`", layers.join("`, `")),
+        }
     };
     match (held, all) {
         (_, 0) => format!("{which} has no rules"),

@@ -1,7 +1,7 @@
 //! Rules and limits, and what is known of each so far.
 
 use super::runs::Context;
-use super::{Assumption, ERROR, Gate, Limit, Measure};
+use super::{Assumption, ERROR, Gate, Limit, Measure, waivers};
 use crate::diagnostic::Place;
 use crate::engine::Tally;
 use crate::model::Topology;
@@ -15,6 +15,8 @@ use crate::policy::{Rule, RuleVerdict};
 /// A rule, and what is known of it so far.
 pub(super) struct RuleState {
     pub(super) rule: Rule,
+    /// The number of the waiver that turns its stop into caution.
+    pub(super) waiver: Option<usize>,
     /// The assumption about unstated protections under which it is to be evaluated.
     pub(super) unknown: Assumption,
     /// The assumption under which it was evaluated last.
@@ -55,6 +57,7 @@ impl RuleState {
             is_too_large: preview.is_too_large,
             unknown,
             taken: Assumption::Stated,
+            waiver: None,
             rule,
             evaluation: None,
             trials: 0,
@@ -152,7 +155,19 @@ impl Context<'_> {
         let facts = self.facts(self.topology, nothing, 1);
         let limits = self.gate.limits.iter().map(|limit| limit_rule(self.topology, limit));
         let rules = self.gate.policy.iter().flat_map(|(policy, _)| policy.rules.iter().cloned());
-        limits.chain(rules).map(|rule| RuleState::new(rule, self.gate, &facts)).collect()
+        let limits = limits.map(|rule| RuleState::new(rule, self.gate, &facts));
+        limits.chain(rules.map(|rule| self.policy_rule(rule, &facts))).collect()
+    }
+}
+
+impl Context<'_> {
+    /// Returns a rule of the policy, which a waiver may weaken.
+    fn policy_rule(&self, mut rule: Rule, facts: &dyn Facts) -> RuleState {
+        let waiver = waivers::waiver_of(&rule, self.topology, self.change, self.gate);
+        if waiver.is_some() {
+            rule.verdict = RuleVerdict::Caution;
+        }
+        RuleState { waiver, ..RuleState::new(rule, self.gate, facts) }
     }
 }
 
@@ -192,6 +207,8 @@ fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
         when: node(Expr::Binary(Operator::Gt, Box::new([figure, at_most]))),
         verdict: RuleVerdict::Stop,
         message: String::new(),
+        is_overridable: false,
+        layer: 0,
         place: Place::default(),
     }
 }

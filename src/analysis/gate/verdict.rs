@@ -5,14 +5,14 @@ use super::reasons::{self, headroom_sentence, limit_reason, policy_reason, rule_
 use super::rules::RuleState;
 use super::runs::CheckRun;
 use super::sentences::SentenceContext;
-use super::{Check, Limit, diff, runs};
+use super::{Check, Limit, diff, runs, waivers};
 use crate::model::Topology;
-use crate::policy::RuleVerdict;
 use crate::policy::evaluate::{Comparison, Ternary, Unit};
 use crate::policy::expression::Operator;
+use crate::policy::{Policy, RuleVerdict};
 use crate::report::{
     ComparisonOutcome, Decision, LimitOutcome, LimitReport, MetricReport, PolicyReport,
-    RuleOutcome, RuleReport, TestReport, Verdict,
+    RuleOutcome, RuleReport, TestReport, Verdict, WaiverOutcome, WaiverReport,
 };
 use crate::sort::Arrange as _;
 
@@ -53,8 +53,13 @@ pub(super) fn verdict(
         .zip(gate.limits)
         .map(|(state, limit)| limit_report(&speaker, state, limit))
         .collect();
-    let rule_reports: Vec<RuleReport> =
+    let mut rule_reports: Vec<RuleReport> =
         rules.iter().map(|state| rule_report(&speaker, state)).collect();
+    // Where no rule is asked, no waiver is either.
+    let waiver_reports = match gate.policy {
+        Some(_) => waivers::waiver_reports(topology, change, gate, rules),
+        None => Vec::new(),
+    };
     // What cannot change the verdict any more is not worth a line.
     // A rule that fired is a reason even where a stronger one decides.
     let matters = |state: &&RuleState| state.result() == Ternary::True || state.could_raise(floor);
@@ -66,6 +71,7 @@ pub(super) fn verdict(
         .chain(of_rules.filter(|(state, _)| matters(state)))
         .map(|(state, reason)| (reason_rank(state), reason.clone()))
         .collect();
+    said.extend(waiver_reports.iter().filter_map(waiver_reason));
     said.extend(doubts.into_iter().map(|text| (DOUBT, text)));
     // Rules that hold say nothing one by one; limits that hold were asked about.
     said.retain(|(_, text)| !text.is_empty());
@@ -90,7 +96,11 @@ pub(super) fn verdict(
     reasons.extend(reasons::fired_messages(rules));
     if let Some((policy, is_default)) = gate.policy {
         let held = rules.iter().filter(|state| state.result() == Ternary::False).count();
-        reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
+        reasons.push(policy_reason(policy, is_default, held, rules.len()));
+        // Readers of a rule alone, such as code hosts, must see that it is waived and from where it is.
+        for (report, state) in rule_reports.iter_mut().zip(rules) {
+            add_origin(report, state, policy, &waiver_reports);
+        }
     }
     Verdict {
         decision,
@@ -98,22 +108,58 @@ pub(super) fn verdict(
         deciders: Vec::new(),
         undecided,
         limits: limit_reports,
-        policy: gate
-            .policy
-            .map(|(policy, is_default)| PolicyReport { name: policy.name.clone(), is_default }),
+        policy: gate.policy.map(|(policy, is_default)| PolicyReport {
+            name: policy.name.clone(),
+            is_default,
+            layers: policy.layers.clone(),
+        }),
         rules: rule_reports,
+        waivers: waiver_reports,
         test,
     }
 }
 
+/// The rank of rules that ask for caution, and of waivers that make them do so.
+const CAUTION: u8 = 1;
 /// The rank of questions that nobody answered, among what came of the rules.
 const DOUBT: u8 = 2;
+/// The rank of waivers that change nothing, behind everything that does.
+const WITHOUT_EFFECT: u8 = 6;
+
+/// Returns what a waiver adds to the reasons, with its rank; nothing where it is for other changes.
+fn waiver_reason(report: &WaiverReport) -> Option<(u8, String)> {
+    let rank = match report.outcome {
+        WaiverOutcome::OutOfScope => return None,
+        WaiverOutcome::Applied => CAUTION,
+        _ => WITHOUT_EFFECT,
+    };
+    Some((rank, report.text.clone()))
+}
+
+/// Adds the policy that a rule is from, and the waiver that weakens it.
+fn add_origin(
+    report: &mut RuleReport,
+    rule_state: &RuleState,
+    policy: &Policy,
+    waivers: &[WaiverReport],
+) {
+    if !policy.layers.is_empty() {
+        report.policy = Some(policy.layer_name(&rule_state.rule).to_owned());
+    }
+    let Some(waiver) = rule_state.waiver.and_then(|index| waivers.get(index)) else { return };
+    report.waived = true;
+    // Its own verdict is reported as the policy has it.
+    report.verdict = Decision::Stop;
+    if !report.reason.is_empty() {
+        report.reason = format!("{}; {}", report.reason, waiver.text);
+    }
+}
 
 /// Returns the rank of what came of a rule: worst first, and what is undecided after what fired.
 fn reason_rank(rule_state: &RuleState) -> u8 {
     match (rule_state.result(), rule_state.rule.verdict) {
         (Ternary::True, RuleVerdict::Stop) => 0,
-        (Ternary::True, RuleVerdict::Caution) => 1,
+        (Ternary::True, RuleVerdict::Caution) => CAUTION,
         (Ternary::False, _) => 5,
         (_, RuleVerdict::Stop) => 3,
         (_, RuleVerdict::Caution) => 4,
@@ -182,6 +228,8 @@ fn rule_report(speaker: &SentenceContext<'_>, rule_state: &RuleState) -> RuleRep
             RuleVerdict::Caution => Decision::Caution,
             RuleVerdict::Stop => Decision::Stop,
         },
+        waived: false,
+        policy: None,
         outcome: rule_outcome(rule_state),
         message: rule_state.rule.message.clone(),
         when: rule_state.rule.text.clone(),

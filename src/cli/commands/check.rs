@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use crate::cli::Failure;
 use crate::cli::args::{CheckArgs, DetailArgs, FailOn, WriteArgs};
 use crate::cli::exit::Exit;
-use crate::cli::output::{OutputError, ResultOutput};
+use crate::cli::output::ResultOutput;
+use crate::cli::policies::{self, AppliedPolicy};
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
@@ -16,10 +17,7 @@ use blastwave::analysis::{self, Check, Gate, MAX_TRIALS, Stop};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
 use blastwave::model::Topology;
-use blastwave::policy;
-use blastwave::policy::Policy;
 use blastwave::policy::expression::parse_timestamp;
-use blastwave::project::Project;
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
 use blastwave::report::{Assumption, Decision};
@@ -32,9 +30,16 @@ pub(crate) const FIRST_LOOK: u64 = 1_000;
 pub(crate) struct GateArgs {
     /// The policy: rules that stop the change or ask for a person [default: `blastwave policy default`]
     ///
-    /// Limits of the command line add to it.
+    /// Limits of the command line add to it. Several: the organisation's first; later ones add rules and raise
+    /// verdicts, but loosen nothing that is not `overridable`.
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
-    pub(crate) policy: Option<String>,
+    pub(crate) policy: Vec<String>,
+
+    /// Waivers, which turn the stop of a rule into caution until they expire; needs `--now`
+    ///
+    /// Where the policy says `waivers_from: main`, they are read from that branch, and so is the policy.
+    #[arg(long, value_name = "FILE", help_heading = "Policy")]
+    pub(crate) waivers: Option<String>,
 
     /// Take the topology from a commit, not from the files at hand: `origin/main`
     ///
@@ -125,11 +130,9 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     // What a commit provides must be in place before the first file is read.
     let (provided, of_topology) = topology_sources(args)?;
     let (inputs, derived) = derived::read_inputs(args, provided)?;
-    let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
+    let others = [&args.gate.waivers, &args.diff.changed_files, &args.gate.baseline];
+    let others: Vec<String> =
+        others.into_iter().flatten().chain(&args.gate.policy).cloned().collect();
     let output = args.output.to.output.as_deref();
     // Here only the other inputs are guarded; the topology and the change are when the request is
     // made.
@@ -143,7 +146,8 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     let inputs = &question.inputs;
     let limits = limits::read_limits(&args.limits, inputs)?;
     let spent = limits::spent_minutes(&args.limits, &inputs.topology)?;
-    let (policy, sources, of_policy) = judged_by(args, inputs)?;
+    let AppliedPolicy { policy, is_default, waivers, sources, assumptions: of_policy } =
+        policies::read_applied(&args.gate, &args.diff, inputs)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
     // Only what hides something from the simulation: other warnings change nothing of the result.
@@ -152,7 +156,8 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     // Where no service is touched there is nothing that rules could be asked about.
     let is_asked = inputs.change.is_judged_by_rules(inputs.diff.as_ref());
     let gate = Gate {
-        policy: Some((&policy.0, policy.1)).filter(|_| is_asked),
+        policy: Some((&policy, is_default)).filter(|_| is_asked),
+        waivers: &waivers,
         limits: if is_asked { &limits } else { &[] },
         unknown: match args.gate.unknown {
             UnknownArg::Worst => Assumption::Worst,
@@ -176,11 +181,18 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     let mut report = question.run_simulation(&args.sampling, |progress| check.run(progress))?;
-    // A built-in policy is no file that anyone could look into.
-    if let ((policy, false), Some(verdict)) = (&policy, &mut report.verdict) {
-        for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
-            let label = Label { place: rule.when.place, text: String::new() };
-            report.place = Some(PlaceReport::new(&label, &sources));
+    if let Some(verdict) = &mut report.verdict {
+        let place_report = |place| {
+            let label = Label { place, text: String::new() };
+            Some(PlaceReport::new(&label, &sources))
+        };
+        // A built-in policy is no file that anyone could look into.
+        let rules = policy.rules.iter().filter(|_| !is_default);
+        for (report, rule) in verdict.rules.iter_mut().zip(rules) {
+            report.place = place_report(rule.when.place);
+        }
+        for (report, waiver) in verdict.waivers.iter_mut().zip(&waivers) {
+            report.place = place_report(waiver.place);
         }
     }
     report.assumptions.extend(of_topology.into_iter().chain(of_policy).chain(derived));
@@ -205,12 +217,6 @@ fn render_result(report: &Report, question: &SimulationRequest, args: &CheckOutp
         CheckFormat::Github => render::ci::github::render_annotations(report),
         CheckFormat::Html => question.html_page(report),
     }
-}
-
-/// Prints the default policy.
-pub(crate) fn default_policy(terminal: Terminal) -> Result<Exit, Failure> {
-    terminal.write_result(policy::DEFAULT).map_err(OutputError::Stdout)?;
-    Ok(Exit::Done)
 }
 
 /// Returns the exit status of a verdict.
@@ -246,7 +252,7 @@ fn topology_sources(args: &CheckArgs) -> Result<(Sources, Option<String>), Failu
 }
 
 /// Has a file read as a commit has it; returns a sentence that says so.
-fn provide(
+pub(crate) fn provide(
     sources: &mut Sources,
     path: &str,
     flag: &str,
@@ -263,52 +269,6 @@ fn provide(
     let rest = if is_changed { "; the file at hand differs, and is not judged" } else { "" };
     sources.provide(path, bytes);
     Ok(format!("{path} is that of {revision} ({short}){rest}"))
-}
-
-/// A policy, and whether it comes with the program.
-type AppliedPolicy = (Policy, bool);
-
-/// Returns the policy to apply, its text, and what the report says of where it is from.
-fn judged_by(
-    args: &CheckArgs,
-    inputs: &Project,
-) -> Result<(AppliedPolicy, Sources, Option<String>), Failure> {
-    // The command line stands before what a scenario names.
-    let path = args.gate.policy.as_deref().or(inputs.policy.as_deref());
-    let (mut sources, mut said) = (Sources::default(), None);
-    if let Some(revision) = &args.gate.policy_from {
-        // The built-in policy does not lie in the repository, so no revision has it.
-        let Some(path) = path else {
-            return Err(Failure::usage("`--policy-from` needs a policy")
-                .help("name one with `--policy FILE`; the one of the program is in no commit"));
-        };
-        said = Some(provide(&mut sources, path, "--policy-from", revision)?);
-    }
-    let policy = read_policy(path, inputs, &mut sources)?;
-    Ok((policy, sources, said))
-}
-
-fn read_policy(
-    path: Option<&str>,
-    inputs: &Project,
-    sources: &mut Sources,
-) -> Result<AppliedPolicy, Failure> {
-    let Project { topology, change, .. } = inputs;
-    let Some(path) = path else {
-        // Without a change it is the topology itself that is judged.
-        let built_in = if change.is_steady() {
-            Policy::steady_state(sources)
-        } else {
-            Policy::default_policy(sources)
-        };
-        return Ok((built_in, true));
-    };
-    let read = load::read_document(path, sources)
-        .and_then(|document| Policy::from_document(&document, sources, Some(topology)));
-    match read {
-        Ok(policy) => Ok((policy, false)),
-        Err(diagnostics) => Err(Failure::Input { diagnostics, sources: std::mem::take(sources) }),
-    }
 }
 
 /// An earlier result; one that is none, or of another topology, cannot be compared with.

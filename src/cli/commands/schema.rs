@@ -17,6 +17,7 @@ pub(crate) fn run_schema(what: SchemaOf, terminal: Terminal) -> Result<Exit, Fai
         SchemaOf::Advise => report::schema::ADVISE,
         SchemaOf::Compare => report::schema::COMPARE,
         SchemaOf::Replay => report::schema::REPLAY,
+        SchemaOf::Review => report::schema::REVIEW,
         SchemaOf::Diagnosis => report::schema::DIAGNOSIS,
         SchemaOf::Structure => report::schema::STRUCTURE,
         SchemaOf::Problems => report::schema::PROBLEMS,
@@ -27,6 +28,8 @@ pub(crate) fn run_schema(what: SchemaOf, terminal: Terminal) -> Result<Exit, Fai
         SchemaOf::Incident => schema::INCIDENT,
         SchemaOf::Cost => schema::COST,
         SchemaOf::Observed => schema::OBSERVED,
+        SchemaOf::Waivers => schema::WAIVERS,
+        SchemaOf::PolicyTest => schema::POLICY_TEST,
     };
     terminal.write_result(schema).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)

@@ -11,7 +11,7 @@ use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;
 use blastwave::model::{Change, Costs, Incident, Kind, Observation, Scenario, Topology, lint};
-use blastwave::policy::Policy;
+use blastwave::policy::{CaseSuite, Policy, Waivers};
 use blastwave::render::ci::{github, sarif};
 use blastwave::render::json;
 use blastwave::render::text::diagnostics;
@@ -85,9 +85,19 @@ impl FileFindings {
                 several => self.leave_unchecked(&file, several.len()),
             }
         }
+        let only_topology = topologies.first().filter(|_| topologies.len() == 1);
+        let mut policies: Vec<Policy> = Vec::new();
         for file in of_kind(self, Kind::Policy) {
             // A policy can be checked without a topology, apart from names.
-            self.check_policy(&file, topologies.first().filter(|_| topologies.len() == 1));
+            policies.extend(self.check_policy(&file, only_topology));
+        }
+        for file in of_kind(self, Kind::Waivers) {
+            // With several policies it is not known which of them are applied together.
+            let policy = policies.first().filter(|_| policies.len() == 1);
+            self.check_waivers(&file, only_topology, policy);
+        }
+        for file in of_kind(self, Kind::PolicyTest) {
+            self.check_policy_test(&file);
         }
         for file in of_kind(self, Kind::Scenario) {
             self.check_scenario(&file);
@@ -96,7 +106,7 @@ impl FileFindings {
             self.check_incident(&file, &topologies);
         }
         for file in of_kind(self, Kind::Costs) {
-            self.check_costs(&file, topologies.first().filter(|_| topologies.len() == 1));
+            self.check_costs(&file, only_topology);
         }
         for file in of_kind(self, Kind::Observation) {
             match topologies.as_slice() {
@@ -170,13 +180,45 @@ impl FileFindings {
     }
 
     /// Checks a policy, and the names in it where there is one topology.
-    fn check_policy(&mut self, path: &str, topology: Option<&String>) {
-        let Some(document) = self.document_at(path) else { return };
+    fn check_policy(&mut self, path: &str, topology: Option<&String>) -> Option<Policy> {
+        let document = self.document_at(path)?;
         let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
         match Policy::from_document(document, &self.sources, topology) {
             Ok(policy) => {
                 let rules = counted_noun(policy.rules.len(), "rule");
                 self.facts.push(format!("{path}: policy `{}` of {rules}", policy.name));
+                Some(policy)
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// Checks waivers, the services and teams in them where there is one topology, and their rules where there
+    /// is one policy.
+    fn check_waivers(&mut self, path: &str, topology: Option<&String>, policy: Option<&Policy>) {
+        let Some(document) = self.document_at(path) else { return };
+        let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
+        match Waivers::from_document(document, topology) {
+            Ok(waivers) => {
+                let problems = policy.map(|policy| waivers.unknown_rules(policy));
+                self.problems.extend(problems.into_iter().flatten());
+                let count = counted_noun(waivers.list.len(), "waiver");
+                self.facts.push(format!("{path}: waivers `{}`: {count}", waivers.name));
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    /// Checks tests of policies; the files that they name are read when they are run.
+    fn check_policy_test(&mut self, path: &str) {
+        let Some(document) = self.document_at(path) else { return };
+        match CaseSuite::from_document(document, &self.sources) {
+            Ok(suite) => {
+                let count = counted_noun(suite.cases.len(), "case");
+                self.facts.push(format!("{path}: policy test `{}` of {count}", suite.name));
             }
             Err(problems) => self.problems.extend(problems),
         }
@@ -226,9 +268,23 @@ impl FileFindings {
             self.read_file(&change.path);
             self.check_change(&change.path, &scenario.topology.path);
         }
-        if let Some(policy) = &scenario.policy {
+        let mut policies = Vec::new();
+        for policy in &scenario.policies {
             self.read_file(&policy.path);
-            self.check_policy(&policy.path, Some(&scenario.topology.path));
+            policies.extend(self.check_policy(&policy.path, Some(&scenario.topology.path)));
+        }
+        // Policies that are wrong by themselves say nothing about each other.
+        let policy = if policies.len() == scenario.policies.len() {
+            Policy::layered(policies).unwrap_or_else(|problems| {
+                self.problems.extend(problems);
+                None
+            })
+        } else {
+            None
+        };
+        if let Some(waivers) = &scenario.waivers {
+            self.read_file(&waivers.path);
+            self.check_waivers(&waivers.path, Some(&scenario.topology.path), policy.as_ref());
         }
         let changes = counted_noun(scenario.changes.len(), "change");
         self.facts.push(format!("{path}: scenario `{}` of {changes}", scenario.name));

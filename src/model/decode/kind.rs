@@ -25,13 +25,19 @@ pub enum Kind {
     Costs,
     /// Observation of what fails now.
     Observation,
+    /// Waivers of rules.
+    Waivers,
+    /// Tests of policies.
+    PolicyTest,
 }
 
 impl Kind {
     /// All of them. Scenarios and incidents may also have the keys of the others, so they are first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Scenario,
         Self::Incident,
+        Self::PolicyTest,
+        Self::Waivers,
         Self::Policy,
         Self::Costs,
         Self::Observation,
@@ -54,6 +60,8 @@ impl Kind {
             Self::Scenario => "scenario",
             Self::Costs => "costs",
             Self::Observation => "observation",
+            Self::Waivers => "waivers",
+            Self::PolicyTest => "policy_test",
         }
     }
 
@@ -67,6 +75,8 @@ impl Kind {
             Self::Scenario => "a scenario",
             Self::Costs => "a list of costs",
             Self::Observation => "an observation",
+            Self::Waivers => "a list of waivers",
+            Self::PolicyTest => "a policy test",
         }
     }
 }

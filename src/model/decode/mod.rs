@@ -17,10 +17,10 @@ mod shipping;
 mod topology;
 mod waiting;
 
-/// The mappings of topologies, changes, scenarios, incidents, policies, costs and
-/// observations, for the test that holds the schemas to them.
+/// The mappings of topologies, changes, scenarios, incidents, policies, costs, observations, waivers and
+/// policy tests, for the test that holds the schemas to them.
 #[cfg(test)]
-pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
+pub(crate) const SHAPES: [&[&read::Shape]; 9] = [
     &[
         &topology::TOPOLOGY,
         &topology::THRESHOLDS,
@@ -75,4 +75,6 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
     &[&crate::policy::POLICY, &crate::policy::RULE],
     &[&super::cost::COSTS, &super::cost::COST],
     &[&super::observation::OBSERVATION, &super::incident::OBSERVED],
+    &[&crate::policy::waivers::WAIVERS, &crate::policy::waivers::WAIVER],
+    &[&crate::policy::cases::SUITE, &crate::policy::cases::CASE],
 ];

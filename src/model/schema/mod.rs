@@ -25,6 +25,12 @@ pub const COST: &str = include_str!("cost.json");
 /// The JSON Schema (2020-12) of an observation file.
 pub const OBSERVED: &str = include_str!("observed.json");
 
+/// The JSON Schema (2020-12) of a file of waivers.
+pub const WAIVERS: &str = include_str!("waivers.json");
+
+/// The JSON Schema (2020-12) of a file of policy tests.
+pub const POLICY_TEST: &str = include_str!("policy-test.json");
+
 #[cfg(test)]
 mod tests {
     use jsonschema::Validator;
@@ -35,7 +41,8 @@ mod tests {
     use crate::load::{self, Node};
     use crate::model::decode::SHAPES;
 
-    const ALL: [&str; 7] = [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY, COST, OBSERVED];
+    const ALL: [&str; 9] =
+        [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY, COST, OBSERVED, WAIVERS, POLICY_TEST];
 
     fn parsed(schema: &str) -> Value {
         serde_json::from_str(schema).expect("JSON")
@@ -90,6 +97,8 @@ mod tests {
         accepts(POLICY, crate::policy::DEFAULT);
         accepts(COST, include_str!("../../../tests/it/files/full-cost.yaml"));
         accepts(OBSERVED, include_str!("../../../tests/it/files/full-observed.yaml"));
+        accepts(WAIVERS, include_str!("../../../tests/it/files/full-waivers.yaml"));
+        accepts(POLICY_TEST, include_str!("../../../tests/it/files/full-policy-test.yaml"));
     }
 
     #[test]

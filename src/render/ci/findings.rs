@@ -2,7 +2,7 @@
 
 use crate::prose::escape::harmless_name;
 use crate::prose::simulation::{self, Wording};
-use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome};
+use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome, WaiverOutcome};
 use crate::report::{PlaceReport, Problem, Report, RuleReport};
 
 /// How bad it is.
@@ -58,7 +58,9 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         }
         for item in verdict.rules.iter().filter(|rule| rule.outcome != RuleOutcome::Held) {
             // Only a rule that fired for certain stops; one that is undecided asks for a person.
-            let is_stop = item.outcome == RuleOutcome::Fired && item.verdict == Decision::Stop;
+            let is_stop = item.outcome == RuleOutcome::Fired
+                && item.verdict == Decision::Stop
+                && !item.waived;
             let id = format!("rule/{}", item.name);
             found.push(Finding {
                 title: item.name.clone(),
@@ -71,6 +73,22 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
             });
         }
     }
+    let waivers = report.verdict.iter().flat_map(|verdict| &verdict.waivers);
+    // Waivers of other changes are no news, and those that apply stand beside their rule.
+    let ineffective = waivers.filter(|waiver| {
+        !matches!(waiver.outcome, WaiverOutcome::Applied | WaiverOutcome::OutOfScope)
+    });
+    found.extend(ineffective.map(|waiver| Finding {
+        id: format!("waiver/{}", waiver.rule),
+        title: format!("waiver of {}", waiver.rule),
+        level: match waiver.outcome {
+            WaiverOutcome::NotNeeded => FindingLevel::Note,
+            _ => FindingLevel::Warning,
+        },
+        text: waiver.text.clone(),
+        key: format!("waiver/{}/{}/{}", waiver.rule, waiver.who, waiver.until),
+        places: waiver.place.iter().cloned().collect(),
+    }));
     // One finding for all files: each by itself would hide the rest.
     let unmatched = report.files.as_ref().filter(|file| file.unmatched > 0);
     found.extend(unmatched.map(|_| Finding {

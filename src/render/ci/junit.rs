@@ -64,7 +64,9 @@ fn test_cases(report: &Report) -> Vec<Case> {
         name: rule.name.clone(),
         failure: match (rule.outcome, rule.verdict) {
             (RuleOutcome::Held, _) => None,
-            (RuleOutcome::Fired, Decision::Stop) => Some(("stop", rule.reason.clone())),
+            (RuleOutcome::Fired, Decision::Stop) if !rule.waived => {
+                Some(("stop", rule.reason.clone()))
+            }
             (RuleOutcome::Fired, _) => Some(("caution", rule.reason.clone())),
             (RuleOutcome::Undecided, _) => Some(("undecided", rule.reason.clone())),
         },

@@ -18,12 +18,14 @@ use crate::prose::escape::{
 };
 use crate::prose::explanation::Section;
 use crate::prose::simulation::{self, HIT, Wording};
-use crate::prose::{advice, comparison, diagnosis, differences, explanation, format, waiting};
+use crate::prose::{
+    advice, comparison, diagnosis, differences, explanation, format, topology_review, waiting,
+};
 use crate::render::text::ShareBar;
 use crate::report::Decision;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Report,
-    UnitReport, Verdict,
+    ReviewReport, UnitReport, Verdict,
 };
 
 /// How many rows a table may have.
@@ -130,6 +132,28 @@ pub fn render_comparison(report: &CompareReport) -> String {
         &comparison::sections(report, &SENTENCES),
         &comparison::footer(report),
     )
+}
+
+/// The review of a topology as a comment: the sentence, the table of flows, and the rest.
+pub fn render_topology_review(report: &ReviewReport) -> String {
+    let headline = topology_review::headline(report, &SENTENCES);
+    let mut sections = topology_review::sections(report, &SENTENCES);
+    // A table takes the place of the lines about flows.
+    sections.retain(|section| section.title != "Flows");
+    let mut table = MarkdownTable::new(
+        &["flow", "", "single breaks that fail it", "outage min in 90 days", "allowed"],
+        2,
+    );
+    for flow in report.flows.iter().take(ROWS_MAX) {
+        table.rows.push(topology_review::flow_cells(flow, &WORDING).to_vec());
+    }
+    let mut said = headline;
+    let first = said.remove(0);
+    let rest = render_sections(&said, &sections, &topology_review::footer(report));
+    if report.flows.is_empty() {
+        return format!("**{first}**\n\n{rest}");
+    }
+    format!("**{first}**\n\n{}\n\n{rest}", table.render_table())
 }
 
 /// A diagnosis as a comment.

@@ -10,6 +10,7 @@ mod gate;
 mod glyphs;
 mod guards;
 mod losses;
+mod policy_test;
 mod rank;
 mod replay;
 mod sections;
@@ -22,10 +23,12 @@ mod units;
 mod when;
 
 pub use drift::drift_text;
+pub use policy_test::render_policy_test;
 pub use rank::render_rank;
 pub use replay::render_replay;
 pub use sections::{
     render_advice, render_comparison, render_diagnosis, render_diagnosis_score, render_explanation,
+    render_topology_review,
 };
 pub use short::render_short;
 pub use structure::render_structure;

@@ -3,9 +3,9 @@
 use super::emphasis::Emphasis;
 use super::{Page, TextStyle};
 use crate::prose::explanation::Section;
-use crate::prose::{advice, comparison, diagnosis, explanation};
+use crate::prose::{advice, comparison, diagnosis, explanation, topology_review};
 use crate::report::{
-    AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport,
+    AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, ReviewReport,
 };
 
 /// An explanation as lines of text, the last one with its newline.
@@ -23,6 +23,15 @@ pub fn render_comparison(report: &CompareReport, style: &TextStyle) -> String {
     let headline = comparison::headline(report, &page.wording);
     let sections = comparison::sections(report, &page.wording);
     page.fill_page(&headline, &sections, &comparison::footer(report));
+    page.text
+}
+
+/// The review of a topology as lines of text, the last one with its newline.
+pub fn render_topology_review(report: &ReviewReport, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    let headline = topology_review::headline(report, &page.wording);
+    let sections = topology_review::sections(report, &page.wording);
+    page.fill_page(&headline, &sections, &topology_review::footer(report));
     page.text
 }
 

@@ -21,6 +21,9 @@ pub const COMPARE: &str = include_str!("compare.json");
 /// The JSON Schema of [`ReplayReport`](super::ReplayReport).
 pub const REPLAY: &str = include_str!("replay.json");
 
+/// The JSON Schema of [`ReviewReport`](super::ReviewReport).
+pub const REVIEW: &str = include_str!("review.json");
+
 /// The JSON Schema of [`DiagnosisReport`](super::DiagnosisReport) and
 /// [`DiagnosisScoreReport`](super::DiagnosisScoreReport).
 pub const DIAGNOSIS: &str = include_str!("diagnosis.json");
@@ -41,7 +44,7 @@ mod tests {
     use super::*;
     use crate::report::{
         AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
-        RankReport, ReplayReport, Report, StructureReport,
+        RankReport, ReplayReport, Report, ReviewReport, StructureReport,
     };
 
     /// The two answers of `diagnose`.
@@ -119,6 +122,7 @@ mod tests {
             ("advise", ADVISE, generated::<AdviseReport>("advise")),
             ("compare", COMPARE, generated::<CompareReport>("compare")),
             ("replay", REPLAY, generated::<ReplayReport>("replay")),
+            ("review", REVIEW, generated::<ReviewReport>("review")),
             ("diagnosis", DIAGNOSIS, generated::<Diagnosis>("diagnosis")),
             ("structure", STRUCTURE, generated::<StructureReport>("structure")),
             ("problems", PROBLEMS, generated::<Vec<Problem>>("problems")),
