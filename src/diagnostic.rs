@@ -68,6 +68,11 @@ impl Sources {
         self.provided.get(path).map(Vec::as_slice)
     }
 
+    /// Returns the paths whose bytes were provided, sorted.
+    pub fn provided_paths(&self) -> impl Iterator<Item = &str> {
+        self.provided.keys().map(String::as_str)
+    }
+
     /// The file with this number.
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]

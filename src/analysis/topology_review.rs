@@ -24,6 +24,8 @@ use crate::sort::Arrange as _;
 const MINUTES: f64 = 90.0 * 24.0 * 60.0;
 /// From this share of trials on, a single break is said to fail a flow.
 const FAILS: f64 = 0.5;
+/// Trials of the earlier state: rules cannot ask for more of them later.
+const BASELINE_TRIALS: u64 = 20_000;
 /// A difference counts from so many of its standard errors on: there are many comparisons.
 const ERRORS: f64 = 5.0;
 /// Smaller differences between shares are of no use to anybody, however sure they are.
@@ -62,7 +64,8 @@ pub fn review_topologies(
     // The earlier state is the baseline, so that rules can speak of `delta`.
     let unjudged = Gate { single_points: true, explains: false, ..Gate::default() };
     let [before, after] = [request.before.0, request.after.0];
-    let earlier = Check::new(before, &nothing, &unjudged, &gate_settings)?.run(progress);
+    let earlier_settings = Settings { stop: Stop::Trials(BASELINE_TRIALS), ..*settings };
+    let earlier = Check::new(before, &nothing, &unjudged, &earlier_settings)?.run(progress);
     let gate = Gate {
         policy: Some(request.policy),
         waivers: request.waivers,
@@ -288,9 +291,12 @@ fn missing_protections(dependency: &Dependency) -> Vec<AdviceKind> {
     missing
 }
 
+/// Whether a dependency has a protection.
+type HasProtection = fn(&Dependency) -> bool;
+
 /// Returns the protections that a dependency had and has no longer.
 fn lost_protections(earlier: &Dependency, now: &Dependency) -> Vec<AdviceKind> {
-    let had: [(AdviceKind, fn(&Dependency) -> bool); 7] = [
+    let had: [(AdviceKind, HasProtection); 7] = [
         (AdviceKind::Timeout, has_timeout),
         (AdviceKind::CircuitBreaker, |item| item.circuit_breaker == Some(true)),
         (AdviceKind::Validation, |item| item.validates == Some(true)),

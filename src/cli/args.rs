@@ -297,7 +297,7 @@ pub(crate) struct CheckArgs {
 /// Arguments for the topology and for what breaks.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct QuestionArgs {
-    /// The topology, or a scenario that names a topology and a change; `-` is standard input
+    /// The topology, a folder of its parts, or a scenario that names a topology and a change; `-` is standard input
     // It may have been taken for a further value of `--break`: see `topology`.
     #[arg(value_name = "TOPOLOGY")]
     topology: Option<String>,
@@ -324,9 +324,25 @@ pub(crate) struct QuestionArgs {
 
     #[command(flatten)]
     moment: MomentArgs,
+
+    #[command(flatten)]
+    environment: EnvironmentArgs,
+}
+
+/// Which environment of the topology is meant.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct EnvironmentArgs {
+    /// Take the topology as it is in this environment, which its `environments` define
+    #[arg(long, value_name = "NAME", help_heading = "Topology")]
+    pub(crate) env: Option<String>,
 }
 
 impl QuestionArgs {
+    /// The environment that is asked for.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        self.environment.env.as_deref()
+    }
+
     /// For how long the break has lasted.
     pub(crate) fn lasting_time(&self) -> Option<Seconds> {
         self.moment.lasting
@@ -347,7 +363,8 @@ impl QuestionArgs {
             return Some((topology, &self.breaks));
         }
         let (last, breaks) = self.breaks.split_last()?;
-        let is_file = last == "-" || std::path::Path::new(last).is_file();
+        // A folder may stand for a topology too.
+        let is_file = last == "-" || std::path::Path::new(last).exists();
         (is_file && !breaks.is_empty()).then_some((last, breaks))
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn read_inputs(
         })?;
         provided.provide("-", bytes);
     }
-    let topology = inputs::read_provided_topology(&path, &provided)?;
+    let topology = inputs::read_provided_topology(&path, args.question.environment(), &provided)?;
     let name = change_name(format, files);
     let request = ChangeRequest {
         format,

@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use super::Failure;
+use blastwave::diagnostic::Sources;
 use blastwave::load;
 use blastwave::model::authorship::CommitText;
 use blastwave::model::diff::{ChangedFile, Effect};
@@ -125,6 +126,57 @@ pub(super) fn file_in_commit(commit: &str, path: &str) -> Result<Option<Vec<u8>>
         return Err(Failure::usage(format!("`{path}` is a link in `{commit}`, not a file")));
     }
     answer_of(&["cat-file", "blob", object], failure).map(Some)
+}
+
+/// Has the parts of a topology read as a commit has them, where it includes any: all YAML files below its
+/// folder, so that none of them is taken from the files at hand.
+pub(super) fn provide_parts(
+    sources: &mut Sources,
+    commit: &str,
+    topology: &str,
+) -> Result<(), Failure> {
+    let includes = sources.provided(topology).is_some_and(|bytes| {
+        let mut read = Sources::default();
+        load::parse_document(topology, bytes.to_vec(), &mut read)
+            .is_ok_and(|document| document.get("include").is_some())
+    });
+    if !includes {
+        return Ok(());
+    }
+    let folder = Path::new(topology).parent().unwrap_or(Path::new(""));
+    let shown = folder.to_string_lossy();
+    let is_absolute = folder.is_absolute();
+    let within = if is_absolute { from_root(&shown)? } else { format!("./{shown}") };
+    let failure = || format!("git cannot list the files beside `{topology}` in `{commit}`");
+    let whole: &[&str] = if is_absolute { &["--full-tree"] } else { &[] };
+    let within = format!("{}/", within.trim_end_matches('/'));
+    // Names from the current folder, as patterns see them.
+    let arguments =
+        [&["--literal-pathspecs", "ls-tree", "-r", "-z"], whole, &[commit, "--", &within]];
+    let listed = answer_of(&arguments.concat(), failure)?;
+    let mut blobs = Blobs::start_reader()?;
+    for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        let entry = String::from_utf8_lossy(entry);
+        let Some((facts, name)) = entry.split_once('\t') else { continue };
+        let mut facts = facts.split(' ');
+        let (mode, object) = (facts.next().unwrap_or_default(), facts.nth(1).unwrap_or_default());
+        let is_yaml = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+        if !is_yaml || !REGULAR.contains(&mode.as_bytes()) {
+            continue;
+        }
+        let path = if is_absolute {
+            let root = from_root(&shown)?;
+            let rest = name.strip_prefix(root.trim_end_matches('/')).unwrap_or(name);
+            format!("{shown}{rest}")
+        } else {
+            name.to_owned()
+        };
+        // What is too large to be read is not provided, and then matched by no pattern.
+        if let Some(bytes) = blobs.read_object(object)? {
+            sources.provide(&path, bytes);
+        }
+    }
+    Ok(())
 }
 
 /// Returns a file as a revision has it, and the hash of that commit. The path is seen from the current folder.

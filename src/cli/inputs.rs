@@ -1,7 +1,7 @@
 //! From arguments to a project: what a question names, read and checked.
 
 use super::Failure;
-use super::args::QuestionArgs;
+use super::args::{EnvironmentArgs, QuestionArgs};
 use super::diff::{DiffArgs, NoList};
 use blastwave::diagnostic::Sources;
 use blastwave::model::Topology;
@@ -85,8 +85,17 @@ pub(crate) fn read_with_derived(
 
 /// Reads the topology of a path, or of the scenario there, and returns the paths that were read.
 pub(crate) fn read_topology(path: &str) -> Result<(Topology, Vec<String>), Failure> {
+    read_topology_in(path, &EnvironmentArgs::default())
+}
+
+/// The same in an environment.
+pub(crate) fn read_topology_in(
+    path: &str,
+    environment: &EnvironmentArgs,
+) -> Result<(Topology, Vec<String>), Failure> {
     let mut sources = Sources::default();
-    let read = blastwave::project::read_topology(path, &mut sources);
+    let environment = environment.env.as_deref();
+    let read = blastwave::project::read_topology(path, environment, &mut sources);
     read.map_err(|diagnostics| Failure::Input { diagnostics, sources })
 }
 
@@ -94,18 +103,24 @@ pub(crate) fn read_topology(path: &str) -> Result<(Topology, Vec<String>), Failu
 /// paths that were read, and the text of the files.
 pub(crate) fn read_topology_with_sources(
     path: &str,
+    environment: &EnvironmentArgs,
     mut sources: Sources,
 ) -> Result<(Topology, Vec<String>, Sources), Failure> {
-    match blastwave::project::read_topology(path, &mut sources) {
+    let environment = environment.env.as_deref();
+    match blastwave::project::read_topology(path, environment, &mut sources) {
         Ok((topology, files)) => Ok((topology, files, sources)),
         Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
     }
 }
 
 /// Reads the topology of a path, where `provided` may hold it, or of the scenario there.
-pub(crate) fn read_provided_topology(path: &str, provided: &Sources) -> Result<Topology, Failure> {
+pub(crate) fn read_provided_topology(
+    path: &str,
+    environment: Option<&str>,
+    provided: &Sources,
+) -> Result<Topology, Failure> {
     let mut sources = provided.clone();
-    match blastwave::project::read_topology(path, &mut sources) {
+    match blastwave::project::read_topology(path, environment, &mut sources) {
         Ok((topology, _)) => Ok(topology),
         Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
     }
@@ -130,7 +145,8 @@ pub(super) fn request_of(question: &QuestionArgs) -> Request {
     } else {
         None
     };
-    Request { topology, cause, ..Request::default() }
+    let environment = question.environment().map(str::to_owned);
+    Request { topology, cause, environment, ..Request::default() }
 }
 
 fn read_request(request: &Request) -> Result<Inputs, Failure> {

@@ -27,6 +27,7 @@ pub mod units;
 
 pub use change::Change;
 pub use cost::Costs;
+pub(crate) use decode::compose::compose_topology;
 pub use decode::kind::Kind;
 pub(crate) use decode::read::yaml_word;
 pub use diff::Diff;

@@ -20,6 +20,8 @@ pub struct Scenario {
     pub policies: Vec<FileRef>,
     /// Waivers of rules.
     pub waivers: Option<FileRef>,
+    /// Environment of the topology.
+    pub environment: Option<String>,
 }
 
 /// A file that another one names.
@@ -34,7 +36,15 @@ pub struct FileRef {
 pub(crate) const SCENARIO: Shape = Shape {
     what: "a scenario",
     keys: &[
-        "version", "scenario", "topology", "change", "changes", "policy", "policies", "waivers",
+        "version",
+        "scenario",
+        "topology",
+        "change",
+        "changes",
+        "policy",
+        "policies",
+        "waivers",
+        "environment",
     ],
     schema: "",
 };
@@ -65,13 +75,14 @@ fn decode_scenario(mapping: &Mapping<'_>, folder: &Path) -> Option<Scenario> {
     let list = |key| {
         let files =
             |field: Field<'_>| field.items().filter_map(|item| file_ref(&item, folder)).collect();
-        mapping.get(key).map(files).unwrap_or_else(Vec::new)
+        mapping.get(key).map_or_else(Vec::new, files)
     };
     let policy = mapping.get("policy").and_then(|field| file_ref(&field, folder));
     let waivers = mapping.get("waivers").and_then(|field| file_ref(&field, folder));
     let changes = one.into_iter().chain(list("changes")).collect();
     let policies = policy.into_iter().chain(list("policies")).collect();
-    Some(Scenario { name: name?, topology: topology?, changes, policies, waivers })
+    let environment = mapping.get("environment").and_then(|field| field.title());
+    Some(Scenario { name: name?, topology: topology?, changes, policies, waivers, environment })
 }
 
 pub(crate) fn file_ref(field: &Field<'_>, folder: &Path) -> Option<FileRef> {

@@ -3,6 +3,7 @@
 //! A [`Request`] comes in, a checked [`Project`] goes out, or everything that is wrong with its files.
 //! **Invariant:** nothing is simulated before all files of a request are found to be right.
 
+mod include;
 pub mod merge;
 mod read;
 
@@ -11,7 +12,7 @@ use crate::model::authorship::Authorship;
 use crate::model::diff::ChangedFile;
 use crate::model::{Change, Diff, Incident, Topology};
 
-pub use read::{read_incident_cases, read_topology, topology_of_scenario};
+pub use read::{compose_document, read_incident_cases, read_topology, topology_of_scenario};
 
 /// Cause of failure, as it was requested.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,8 @@ pub struct Request {
     pub default_cause: Option<Cause>,
     /// The path of an incident.
     pub incident: Option<String>,
+    /// Environment of the topology; `None` stands for that of the scenario, or for the topology as it stands.
+    pub environment: Option<String>,
 }
 
 /// A request whose files were read and found to be right.

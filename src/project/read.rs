@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use super::include::{self, ReadTopology};
 use super::merge::merge_changes;
 use super::{Cause, ChangedFiles, FileList, IncidentCase, Project, ProjectError, Request};
 use crate::diagnostic::{Code, Diagnostic, Sources};
@@ -32,8 +33,9 @@ impl Project {
         let cause = request.cause.clone().or_else(|| cause_of_incident(&named));
         refuse_repeated_stdin(&topology, cause.as_ref())?;
         let default = request.default_cause.clone();
-        let mut project =
-            read_documents(&topology, cause, default, sources)?.check_documents(sources)?;
+        let environment = request.environment.as_deref();
+        let documents = read_documents(&topology, environment, cause, default, sources)?;
+        let mut project = documents.check_documents(sources)?;
         if let Some((path, document)) = incident {
             let incident = Incident::from_document(&document, &project.topology, sources)?;
             // Only after the change is checked: what operators did is laid over it.
@@ -52,10 +54,26 @@ impl Project {
 /// Returns all that is wrong with the files.
 pub fn read_topology(
     path: &str,
+    environment: Option<&str>,
     sources: &mut Sources,
 ) -> Result<(Topology, Vec<String>), Vec<Diagnostic>> {
-    let (document, _, files) = topology_document(path, sources)?;
+    let (document, _, files) = topology_document(path, environment, sources)?;
     Ok((Topology::from_document(&document)?, files))
+}
+
+/// Puts the document of a topology together with the files that it includes, in an environment or as it
+/// stands; returns the paths that were read beside it.
+///
+/// # Errors
+/// Returns all that keeps the files from being read.
+pub fn compose_document(
+    path: &str,
+    document: Document,
+    environment: Option<&str>,
+    sources: &mut Sources,
+) -> Result<(Document, Vec<String>), Vec<Diagnostic>> {
+    let ReadTopology { document, files } = composed_topology(path, document, environment, sources)?;
+    Ok((document, files))
 }
 
 /// Reads incidents, each with the topology and the change that it names or holds; returns the paths that
@@ -95,8 +113,8 @@ fn read_incident_case(
     let cause = cause_of_incident(&named)
         .ok_or_else(|| lacks("cause", "add `change: change.yaml` or `breaks: [payments]`"))?;
     let topology = named.topology.ok_or_else(|| lacks("topology", "add `topology: shop.yaml`"))?;
-    let documents =
-        read_documents(&topology.path, Some(cause), None, sources).map_err(only_diagnostics)?;
+    let documents = read_documents(&topology.path, None, Some(cause), None, sources)
+        .map_err(only_diagnostics)?;
     let Project { topology, change, mut files, .. } = documents.check_documents(sources)?;
     let incident = Incident::from_document(&document, &topology, sources)?;
     add_files(&mut files, &[path.to_owned()]);
@@ -154,11 +172,12 @@ enum CauseDocuments {
 /// Reads a topology or scenario and its changes. A cause that was asked for replaces the scenario's.
 fn read_documents(
     path: &str,
+    environment: Option<&str>,
     asked: Option<Cause>,
     default: Option<Cause>,
     sources: &mut Sources,
 ) -> Result<Documents, ProjectError> {
-    let (topology, scenario, mut paths) = topology_document(path, sources)?;
+    let (topology, scenario, mut paths) = topology_document(path, environment, sources)?;
     let cause = asked
         .or_else(|| cause_of_scenario(scenario.as_ref()?))
         .or(default)
@@ -217,6 +236,9 @@ pub fn topology_of_scenario(
     path: &str,
     sources: &mut Sources,
 ) -> Result<Option<String>, Vec<Diagnostic>> {
+    if include::is_folder(path) {
+        return Ok(None);
+    }
     let document = load::read_document(path, sources)?;
     if Kind::of_document(&document) != Some(Kind::Scenario) {
         return Ok(None);
@@ -228,17 +250,50 @@ pub fn topology_of_scenario(
 /// paths that were read beside it.
 fn topology_document(
     path: &str,
+    environment: Option<&str>,
     sources: &mut Sources,
 ) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
+    if include::is_folder(path) {
+        let ReadTopology { document, files } = include::read_folder(path, environment, sources)?;
+        return Ok((document, None, files));
+    }
     let first = load::read_document(path, sources)?;
-    if Kind::of_document(&first) != Some(Kind::Scenario) {
+    match Kind::of_document(&first) {
+        Some(Kind::Scenario) => {}
+        Some(Kind::Topology) => {
+            let ReadTopology { document, files } =
+                composed_topology(path, first, environment, sources)?;
+            return Ok((document, None, files));
+        }
         // An incident may hold its topology itself, so the file may be one of those.
-        return Ok((held_within(first, "topology"), None, vec![path.to_owned()]));
+        _ => return Ok((held_within(first, "topology"), None, vec![path.to_owned()])),
     }
     let scenario = Scenario::from_document(&first, sources)?;
-    let topology = load::read_document(&scenario.topology.path, sources)?;
-    let paths = vec![path.to_owned(), scenario.topology.path.clone()];
-    Ok((topology, Some(scenario), paths))
+    let mut paths = vec![path.to_owned()];
+    // What was asked for stands before what the scenario says.
+    let environment = environment.or(scenario.environment.as_deref());
+    let topology = &scenario.topology.path;
+    let ReadTopology { document, files } = if include::is_folder(topology) {
+        include::read_folder(topology, environment, sources)?
+    } else {
+        let document = load::read_document(topology, sources)?;
+        composed_topology(topology, document, environment, sources)?
+    };
+    add_files(&mut paths, &files);
+    Ok((document, Some(scenario), paths))
+}
+
+/// Puts a topology together; one that includes nothing stays as it is, which costs nothing.
+fn composed_topology(
+    path: &str,
+    document: Document,
+    environment: Option<&str>,
+    sources: &mut Sources,
+) -> Result<ReadTopology, Vec<Diagnostic>> {
+    if document.get("include").is_none() && environment.is_none() {
+        return Ok(ReadTopology { document, files: vec![path.to_owned()] });
+    }
+    include::read_included(path, document, environment, sources)
 }
 
 fn change_documents(

@@ -16,6 +16,7 @@ mod check;
 mod cli;
 mod closed_forms;
 mod compare;
+mod composition;
 mod diagnose;
 mod diagnostics;
 mod diff;

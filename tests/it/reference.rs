@@ -194,6 +194,8 @@ fn keys_page() -> String {
             page,
             "\n## {title}\nSchema: `blastwave schema {kind}`.\n\n| key | meaning | example |\n|---|---|---|\n"
         );
+        // A template has the keys of a service, which stand there.
+        rows.retain(|[key, ..]| !key.contains("templates.NAME."));
         for [key, said, example] in rows {
             let _ = writeln!(page, "| {key} | {said} | {example} |");
         }

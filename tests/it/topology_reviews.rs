@@ -157,7 +157,7 @@ fn questions_that_are_no_review_are_refused() {
     for (arguments, why) in [
         (&["old.yaml"][..], "a review needs two states"),
         (&["new.yaml"], "blastwave diagram --incident new.yaml"),
-        (&["old.yaml", "new.yaml"], "an incident, not a topology"),
+        (&["old.yaml", "new.yaml"], "a topology needs `services`"),
         (&["old.yaml", "new.yaml", "--git-range", "a..b"], "takes both states of one topology"),
         (&["-", "-"], "standard input can be read only once"),
     ] {

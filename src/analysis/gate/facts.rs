@@ -865,12 +865,13 @@ impl TrialFacts<'_> {
         let Some(before) = self.unit_before(unit) else {
             return Value::missing("the earlier result does not have it");
         };
-        let tally = self.unit_tally(unit);
-        let (Interval { p, low, high, .. }, count, name) = match outcome {
-            FailureDegree::Failed => (before.failed, tally.failed, "failed"),
-            FailureDegree::Degraded => (before.degraded, tally.degraded, "degraded"),
+        let (Interval { p, low, high, exact, .. }, name) = match outcome {
+            FailureDegree::Failed => (before.failed, "failed"),
+            FailureDegree::Degraded => (before.degraded, "degraded"),
         };
-        let now = self.share(count as f64, error);
+        // Two exact values differ exactly, and then no trials are needed to tell.
+        let (p, low, high) = exact.map_or((p, low, high), |exact| (exact, exact, exact));
+        let now = self.unit_probability(unit, Basis::With, outcome, error);
         let difference =
         // The ends farthest apart: the difference is wrong only if one of the two intervals is.
             IntervalEnds { low: now.low - high, value: now.value - p, high: now.high - low };

@@ -240,15 +240,41 @@ fn topology_sources(args: &CheckArgs) -> Result<(Sources, Option<String>), Failu
         return Ok((sources, None));
     };
     let flag = "--topology-from";
+    refuse_folder(flag, path)?;
     let mut said = provide(&mut sources, path, flag, revision)?;
+    provide_parts(&mut sources, path, flag, revision)?;
     // A scenario names its topology, and is itself what decides which one.
     let mut seen = sources.clone();
     match blastwave::project::topology_of_scenario(path, &mut seen) {
         Ok(None) => {}
-        Ok(Some(file)) => said = provide(&mut sources, &file, flag, revision)?,
+        Ok(Some(file)) => {
+            refuse_folder(flag, &file)?;
+            said = provide(&mut sources, &file, flag, revision)?;
+            provide_parts(&mut sources, &file, flag, revision)?;
+        }
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources: seen }),
     }
     Ok((sources, Some(said)))
+}
+
+/// Refuses a folder where a file of a commit is asked for: only a file says which others belong to it.
+pub(crate) fn refuse_folder(flag: &str, path: &str) -> Result<(), Failure> {
+    if !std::path::Path::new(path).is_dir() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("`{flag}` needs a file, but `{path}` is a folder"))
+        .help("name its `topology.yaml`, with `include: ['**/*.yaml']` in it"))
+}
+
+/// Has the parts of a topology read as a commit has them.
+fn provide_parts(
+    sources: &mut Sources,
+    path: &str,
+    flag: &str,
+    revision: &str,
+) -> Result<(), Failure> {
+    let (_, commit) = git::file_at(flag, revision, path)?;
+    git::provide_parts(sources, &commit, path)
 }
 
 /// Has a file read as a commit has it; returns a sentence that says so.

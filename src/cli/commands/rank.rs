@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::Failure;
-use crate::cli::args::{MomentArgs, SamplingArgs, WriteArgs};
+use crate::cli::args::{EnvironmentArgs, MomentArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
 use crate::cli::output::ResultOutput;
@@ -21,6 +21,9 @@ pub(crate) struct RankArgs {
     /// The topology, or a scenario that names one; `-` is standard input
     #[arg(value_name = "TOPOLOGY")]
     topology: String,
+
+    #[command(flatten)]
+    environment: EnvironmentArgs,
 
     /// Kind of component that breaks, one at a time
     #[arg(long, value_name = "WHAT", default_value = "service", help_heading = "What breaks")]
@@ -107,7 +110,7 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
             "a ranking takes failure domains down, and breaks them in no other way",
         ));
     }
-    let (topology, files) = inputs::read_topology(&args.topology)?;
+    let (topology, files) = inputs::read_topology_in(&args.topology, &args.environment)?;
     let settings = Settings {
         seed: args.sampling.seed,
         stop: run::stop_rule(&args.sampling),

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::check::{FIRST_LOOK, moment_or_clock, provide};
-use crate::cli::args::{SamplingArgs, WriteArgs};
+use super::check::{FIRST_LOOK, moment_or_clock, provide, refuse_folder};
+use crate::cli::args::{EnvironmentArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::ResultOutput;
 use crate::cli::policies::{read_policies, read_waivers};
@@ -44,6 +44,8 @@ pub(crate) struct ReviewArgs {
     /// Say what time it is, for rules over `now` and for waivers: a day, a moment, or `clock`
     #[arg(long, value_name = "TIME", value_parser = moment_or_clock, help_heading = "Policy")]
     now: Option<f64>,
+    #[command(flatten)]
+    environment: EnvironmentArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Write a report for people, data for scripts, or a comment for a pull request
@@ -159,11 +161,17 @@ fn read_states(args: &ReviewArgs) -> Result<[State; 2], Failure> {
             if before == "-" && after == "-" {
                 return Err(Failure::usage("standard input can be read only once"));
             }
-            Ok([read_state(before, None)?, read_state(after, None)?])
+            Ok([
+                read_state(before, None, &args.environment)?,
+                read_state(after, None, &args.environment)?,
+            ])
         }
         ([path], Some(range)) => {
             let (from, to) = git::commits_of_range(range)?;
-            Ok([read_state(path, Some(&from))?, read_state(path, Some(&to))?])
+            Ok([
+                read_state(path, Some(&from), &args.environment)?,
+                read_state(path, Some(&to), &args.environment)?,
+            ])
         }
         ([path], None) => Err(lonely_file(path)),
         _ => Err(Failure::usage("`--git-range` takes both states of one topology from git")
@@ -185,24 +193,34 @@ fn lonely_file(path: &str) -> Failure {
 }
 
 /// Reads one state, from the file at hand or from a commit.
-fn read_state(path: &str, commit: Option<&str>) -> Result<State, Failure> {
+fn read_state(
+    path: &str,
+    commit: Option<&str>,
+    environment: &EnvironmentArgs,
+) -> Result<State, Failure> {
     let mut sources = Sources::default();
     let mut name = path.to_owned();
     if let Some(commit) = commit {
         if path == "-" {
             return Err(Failure::usage("`--git-range` needs a file that git knows, not `-`"));
         }
+        refuse_folder("--git-range", path)?;
         name = format!("{path} in {}", &commit[..commit.len().min(7)]);
         provide_from_commit(&mut sources, commit, path)?;
+        git::provide_parts(&mut sources, commit, path)?;
         // A scenario names its topology, which is taken from the same commit.
         let mut seen = sources.clone();
         match blastwave::project::topology_of_scenario(path, &mut seen) {
             Ok(None) => {}
-            Ok(Some(file)) => provide_from_commit(&mut sources, commit, &file)?,
+            Ok(Some(file)) => {
+                provide_from_commit(&mut sources, commit, &file)?;
+                git::provide_parts(&mut sources, commit, &file)?;
+            }
             Err(diagnostics) => return Err(Failure::Input { diagnostics, sources: seen }),
         }
     }
-    let (topology, files, sources) = inputs::read_topology_with_sources(path, sources)?;
+    let (topology, files, sources) =
+        inputs::read_topology_with_sources(path, environment, sources)?;
     Ok(State { topology, name, sources, files })
 }
 

@@ -1,6 +1,7 @@
 //! `blastwave validate`: every problem in some files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::cli::args::{ListFormat, ValidateArgs};
 use crate::cli::exit::Exit;
@@ -12,6 +13,7 @@ use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;
 use blastwave::model::{Change, Costs, Incident, Kind, Observation, Scenario, Topology, lint};
 use blastwave::policy::{CaseSuite, Policy, Waivers};
+use blastwave::project::{compose_document, read_topology};
 use blastwave::render::ci::{github, sarif};
 use blastwave::render::json;
 use blastwave::render::text::diagnostics;
@@ -46,6 +48,8 @@ struct FileFindings {
     /// nothing for what cannot be read.
     documents: BTreeMap<String, Option<Document>>,
     topologies: BTreeMap<String, Option<Topology>>,
+    /// Files that are parts of one of the topologies.
+    parts: BTreeSet<String>,
     /// One line for each file that is in order.
     facts: Vec<String>,
     /// Changes that could not be checked, and why.
@@ -72,8 +76,14 @@ impl FileFindings {
             let is_wanted = |file: &&String| found.kind_of(file) == Some(wanted);
             files.iter().filter(is_wanted).cloned().collect()
         };
-        // Topologies first, since all others are checked against them.
-        let topologies = of_kind(self, Kind::Topology);
+        // Topologies first, since all others are checked against them; their parts are read with them.
+        for file in &of_kind(self, Kind::Topology) {
+            self.find_parts(file);
+        }
+        let is_whole = |file: &String| !self.parts.contains(&plain_path(file));
+        let mut topologies = of_kind(self, Kind::Topology);
+        topologies.retain(is_whole);
+        topologies.extend(files.iter().filter(|file| Path::new(file).is_dir()).cloned());
         for file in &topologies {
             self.check_topology(file);
         }
@@ -119,9 +129,22 @@ impl FileFindings {
         }
     }
 
+    /// Takes down which files a topology includes.
+    fn find_parts(&mut self, path: &str) {
+        let document = self.document_at(path).filter(|document| document.get("include").is_some());
+        let Some(document) = document.cloned() else { return };
+        let mut sources = self.sources.clone();
+        // What is wrong is told when the topology is checked.
+        if let Ok((_, files)) = compose_document(path, document, None, &mut sources) {
+            let parts = files.iter().filter(|file| *file != path);
+            self.parts.extend(parts.map(|file| plain_path(file)));
+        }
+    }
+
     /// Reads a file, if it was not yet.
     fn read_file(&mut self, path: &str) {
-        if self.documents.contains_key(path) {
+        // The files of a folder are read when it is checked as a topology.
+        if self.documents.contains_key(path) || Path::new(path).is_dir() {
             return;
         }
         let document = load::read_document(path, &mut self.sources);
@@ -141,9 +164,13 @@ impl FileFindings {
         if self.topologies.contains_key(path) {
             return;
         }
-        let Some(document) = self.document_at(path) else { return };
-        let document = held_within(document.clone(), "topology");
-        let topology = match Topology::from_document(&document) {
+        let read = if Path::new(path).is_dir() {
+            read_topology(path, None, &mut self.sources).map(|(topology, _)| topology)
+        } else {
+            let Some(document) = self.document_at(path).cloned() else { return };
+            self.composed_topology(path, &held_within(document, "topology"))
+        };
+        let topology = match read {
             Ok(topology) => {
                 self.problems.extend(lint::lint_topology(&topology));
                 self.facts.push(format!("{path}: {}", describe_topology(&topology)));
@@ -156,6 +183,29 @@ impl FileFindings {
             }
         };
         self.topologies.insert(path.to_owned(), topology);
+    }
+
+    /// Decodes a topology with its parts, as it stands and in each of its environments.
+    fn composed_topology(
+        &mut self,
+        path: &str,
+        document: &Document,
+    ) -> Result<Topology, Vec<Diagnostic>> {
+        let names = |document: &Document| -> Vec<String> {
+            let environments = document.get("environments").map(|entry| entry.value.entries());
+            environments.into_iter().flatten().map(|entry| entry.key.text.to_string()).collect()
+        };
+        let environments = names(document);
+        let (base, _) = compose_document(path, document.clone(), None, &mut self.sources)?;
+        let topology = Topology::from_document(&base)?;
+        // Each would repeat what is wrong with the topology itself, so they come after it.
+        let mut problems = Vec::new();
+        for name in environments {
+            let composed = compose_document(path, document.clone(), Some(&name), &mut self.sources)
+                .and_then(|(document, _)| Topology::from_document(&document));
+            problems.extend(composed.err().into_iter().flatten());
+        }
+        if problems.is_empty() { Ok(topology) } else { Err(problems) }
     }
 
     fn check_change(&mut self, path: &str, topology: &str) {
@@ -388,6 +438,11 @@ impl FileFindings {
             () => Exit::Done,
         })
     }
+}
+
+/// Returns a path without what does not change where it leads.
+fn plain_path(path: &str) -> String {
+    path.trim_start_matches("./").to_owned()
 }
 
 /// Describes the size of a topology.

@@ -5,6 +5,7 @@
 
 mod breaks;
 mod change;
+pub(crate) mod compose;
 pub(crate) mod delay;
 mod dependency;
 pub(crate) mod kind;
@@ -48,6 +49,7 @@ pub(crate) const SHAPES: [&[&read::Shape]; 9] = [
         &dependency::FALLBACK,
         &waiting::QUEUE,
         &waiting::LATENCY,
+        &compose::ENVIRONMENT,
     ],
     &[
         &change::CHANGE,

@@ -75,6 +75,8 @@ pub(crate) struct Names<'a> {
     pub(crate) services: Vec<ServiceName<'a>>,
     pub(crate) domains: Vec<&'a str>,
     index: NameIndex,
+    /// Whether the names were read together with what refers to them, so that places of both can be shown.
+    has_places: bool,
 }
 
 /// A service and its endpoints.
@@ -90,7 +92,7 @@ impl<'a> Names<'a> {
     /// Returns names ready to be referred to; both lists are sorted.
     pub(crate) fn new(services: Vec<ServiceName<'a>>, domains: Vec<&'a str>) -> Self {
         let index = NameIndex::new(services.iter().map(|service| service.name));
-        Self { services, domains, index }
+        Self { services, domains, index, has_places: true }
     }
 
     /// The names of a checked topology.
@@ -101,7 +103,8 @@ impl<'a> Names<'a> {
             endpoints: service.endpoints.iter().map(|endpoint| &*endpoint.name).collect(),
         });
         let domains = topology.domains.iter().map(|domain| &*domain.name);
-        Self::new(services.collect(), domains.collect())
+        // What refers to them may be of another collection of files, whose numbers mean others.
+        Self { has_places: false, ..Self::new(services.collect(), domains.collect()) }
     }
 
     pub(crate) fn service_id(&self, name: &str) -> Option<ServiceId> {
@@ -183,7 +186,7 @@ impl<'a> Names<'a> {
                 fix.replacement = yaml_word(&format!("{}/{endpoint}", fix.replacement));
             }
             if let Some(known) = nearest.map(|id| &self.services[id.0 as usize])
-                && known.place.source == field.place().source
+                && self.has_places
             {
                 problem =
                     problem.other_place(known.place, format!("`{}` is defined here", known.name));

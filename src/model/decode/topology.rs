@@ -1,5 +1,6 @@
 //! From a document to a topology.
 
+use super::compose::{compose_topology, expand_topology};
 use super::delay::decode_delay;
 use super::dependency::{self, Settings, needs_of};
 use super::kind::{self, Kind};
@@ -24,6 +25,10 @@ pub(crate) const TOPOLOGY: Shape = Shape {
     keys: &[
         "version",
         "topology",
+        "team",
+        "include",
+        "environments",
+        "templates",
         "aliases",
         "thresholds",
         "failure_domains",
@@ -45,6 +50,7 @@ pub(crate) const DOMAIN: Shape = Shape {
 pub(crate) const SERVICE: Shape = Shape {
     what: "a service",
     keys: &[
+        "extends",
         "title",
         "kind",
         "team",
@@ -120,10 +126,23 @@ impl Topology {
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
     pub fn from_document(document: &Document) -> Result<Self, Vec<Diagnostic>> {
+        let document = &*expand_topology(document);
         let problems = Problems::of_document(document);
         let topology = kind::open_document(document, Kind::Topology, &TOPOLOGY, &problems)
             .and_then(|mapping| decode_topology(&mapping));
         problems.into_result(topology)
+    }
+
+    /// Decodes a topology file with its parts, in one of its environments or as it stands.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files, sorted by place.
+    pub fn from_parts(
+        root: Document,
+        parts: Vec<Document>,
+        environment: Option<&str>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        Self::from_document(&compose_topology(root, parts, environment))
     }
 }
 
@@ -136,6 +155,13 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
     let named =
         |key: &'static str| mapping.get(key).map(|field| field.named_entries()).unwrap_or_default();
     let domain_entries = named("failure_domains");
+    if let Some(include) = mapping.get("include") {
+        let problem = "this file is a topology only together with the files that it includes";
+        let help =
+            "read it from its file as a topology; an edit names the file that holds the service";
+        problems
+            .push(Diagnostic::error(Code::Conflict, problem, include.place_of_key()).help(help));
+    }
     let service_entries = match mapping.require("services", "{ storefront: {} }") {
         Some(field) => field.named_entries(),
         None => Vec::new(),
@@ -356,6 +382,14 @@ fn decode_service(
     let mapping = field.mapping_or_nothing(&SERVICE);
     let get = |key| mapping.and_then(|mapping| mapping.get(key));
     let plain = NodeRef { service: id, endpoint: None };
+    // Templates are laid under services before they are decoded, where there are any.
+    if let Some(template) = get("extends") {
+        let message = "this file defines no `templates` that a service could extend";
+        let help = "define it under `templates`";
+        problems.push(
+            Diagnostic::error(Code::UnknownName, message, template.place_of_key()).help(help),
+        );
+    }
     Service {
         name: entry.key.text.to_string(),
         title: get("title").and_then(|field| field.title()),
