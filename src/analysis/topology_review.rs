@@ -187,8 +187,8 @@ fn flow_reviews(
             worse,
             better,
             budget: BudgetReview {
-                before_min: outage_minutes(earlier, &flow.name),
-                after_min: outage_minutes(later, &flow.name),
+                before_min: outage_minutes(before, earlier, &flow.name),
+                after_min: outage_minutes(after, later, &flow.name),
                 budget_min: (1.0 - flow.objective().availability.get()) * MINUTES,
                 is_assumed: flow.objective.is_none(),
             },
@@ -206,9 +206,18 @@ fn is_clear(item: &BreakReview, breaks: &[Breaks; 2]) -> bool {
 }
 
 /// Returns the outage minutes of a flow over 90 days without any change: exact where that is cheap.
-fn outage_minutes(report: &Report, flow: &str) -> f64 {
-    let unit = report.flows.iter().find(|unit| unit.name == flow);
-    unit.map_or(0.0, |unit| unit.failed.exact.unwrap_or(unit.failed.p) * MINUTES)
+///
+/// `None` where no availability is declared: no outage at all would look like a promise.
+fn outage_minutes(topology: &Topology, report: &Report, flow: &str) -> Option<f64> {
+    let of_services = topology.services.iter().any(|service| {
+        let replicas = service.replicas.as_ref();
+        service.availability.is_some()
+            || replicas.is_some_and(|replicas| replicas.availability.is_some())
+    });
+    let is_declared =
+        of_services || topology.domains.iter().any(|domain| domain.availability.is_some());
+    let unit = report.flows.iter().find(|unit| unit.name == flow).filter(|_| is_declared)?;
+    Some(unit.failed.exact.unwrap_or(unit.failed.p) * MINUTES)
 }
 
 /// Returns single points with the flows that they fail on one side and not on the other.

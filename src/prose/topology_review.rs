@@ -87,7 +87,7 @@ pub(crate) fn sections(report: &ReviewReport, wording: &Wording) -> Vec<Section>
     let all = [
         Section {
             title: "Flows".to_owned(),
-            remark: "single breaks that fail each flow, and its outage in 90 days".to_owned(),
+            remark: "single breaks that fail each, and its outage in 90 days".to_owned(),
             lines: report.flows.iter().take(LINES).map(|flow| flow_line(flow, wording)).collect(),
         },
         breaks_section(report, "Worse", |flow| &flow.worse, wording),
@@ -118,22 +118,24 @@ pub(crate) fn sections(report: &ReviewReport, wording: &Wording) -> Vec<Section>
 
 /// Returns the cells of a flow: its name, its trend, its single breaks, its outage minutes, its budget.
 pub(crate) fn flow_cells(flow: &FlowReview, wording: &Wording) -> [String; 5] {
-    let minutes = |figure: f64| format::three_digits(figure);
+    let minutes = format::three_digits;
+    let outage = |figure: Option<f64>| figure.map_or_else(|| "unknown".to_owned(), minutes);
     let budget = flow.budget;
     let assumed = if budget.is_assumed { " (assumed)" } else { "" };
     [
         (wording.name)(&flow.name),
         flow.trend.as_str().to_owned(),
         format!("{} {} {}", flow.breaks_before, wording.arrow, flow.breaks_after),
-        format!("{} {} {}", minutes(budget.before_min), wording.arrow, minutes(budget.after_min)),
+        format!("{} {} {}", outage(budget.before_min), wording.arrow, outage(budget.after_min)),
         format!("{}{assumed}", minutes(budget.budget_min)),
     ]
 }
 
 fn flow_line(flow: &FlowReview, wording: &Wording) -> String {
     let [name, trend, breaks, outage, budget] = flow_cells(flow, wording);
-    let noun = if flow.breaks_after == 1 { "single break fails" } else { "single breaks fail" };
-    format!("{name}: {trend}; {breaks} {noun} it; {outage} min outage of {budget} min allowed")
+    format!(
+        "{name}: {trend}; single breaks that fail it: {breaks}; outage minutes: {outage}, allowed {budget}"
+    )
 }
 
 fn breaks_section(

@@ -124,10 +124,12 @@ pub struct BreakReview {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BudgetReview {
-    /// Outage minutes in the old state.
-    pub before_min: f64,
-    /// Outage minutes in the new state.
-    pub after_min: f64,
+    /// Outage minutes in the old state; absent where it declares no availability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_min: Option<f64>,
+    /// Outage minutes in the new state; absent where it declares no availability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_min: Option<f64>,
     /// Outage minutes that the objective of the new state allows.
     pub budget_min: f64,
     /// Whether the objective is the default one, because the topology states none.
