@@ -144,12 +144,17 @@ fn included_by(
     let fixed: Vec<&str> = text.split('/').take_while(is_plain).collect();
     // The part before the first wildcard is walked alone: the rest of a repository may be large.
     let start = folder.join(fixed.join("/"));
+    let is_here = start.as_os_str().is_empty();
+    let start = if is_here { Path::new(".").to_owned() } else { start };
     let text_of = |path: &Path| path.to_string_lossy().into_owned();
     let candidates: Vec<String> = if sources.provided(root).is_some() {
         // A topology of a commit is put together from files of that commit alone.
         sources.provided_paths().map(str::to_owned).collect()
     } else if start.is_dir() {
-        load::files_below(&text_of(&start))
+        let below = load::files_below(&text_of(&start));
+        // Paths are compared as they are written, without what stands for the current folder.
+        let plain = |path: String| path.strip_prefix("./").map_or(path.clone(), str::to_owned);
+        if is_here { below.into_iter().map(plain).collect() } else { below }
     } else {
         vec![text_of(&start)].into_iter().filter(|path| load::is_file(path)).collect()
     };

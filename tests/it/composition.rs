@@ -97,6 +97,14 @@ fn parts_are_one_topology_whose_services_belong_to_their_teams() {
     write(folder.path(), &[("all/front.yaml", FRONT), ("all/deep/money.yaml", MONEY)]);
     assert_eq!(teams(folder.path(), "all", &[]), expected);
     write(folder.path(), &[("shop.yaml", &ROOT.replace("count: 1", "count: 2"))]);
+    // A pattern may begin in the folder of the file itself.
+    for pattern in ["'**/*.yaml'", "'*/front.yaml', teams/money.yaml"] {
+        let root = ROOT.replace("teams/*.yaml", pattern);
+        write(folder.path(), &[("own/shop.yaml", &root), ("own/t/front.yaml", FRONT)]);
+        write(folder.path(), &[("own/teams/money.yaml", MONEY)]);
+        assert_eq!(teams(&folder.path().join("own"), "shop.yaml", &[]), expected, "{pattern}");
+        assert_eq!(teams(folder.path(), "own/shop.yaml", &[]), expected, "{pattern}");
+    }
     let scenario = "version: 1\nscenario: s\ntopology: shop.yaml\nenvironment: staging\n";
     write(folder.path(), &[("s.yaml", scenario)]);
     assert_eq!(teams(folder.path(), "s.yaml", &[]), expected);

@@ -162,7 +162,12 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
         problems
             .push(Diagnostic::error(Code::Conflict, problem, include.place_of_key()).help(help));
     }
-    let service_entries = match mapping.require("services", "{ storefront: {} }") {
+    let services_field = match mapping.get("include") {
+        // The services may all stand in the parts.
+        Some(_) => mapping.get("services"),
+        None => mapping.require("services", "{ storefront: {} }"),
+    };
+    let service_entries = match services_field {
         Some(field) => field.named_entries(),
         None => Vec::new(),
     };
