@@ -221,6 +221,30 @@ fn a_rolling_update_takes_capacity_away_though_it_is_good() {
     assert_near(rolled_out("replicas: 1, ", "max_unavailable: 25%, step: 2m"), 100.0 * 480.0);
 }
 
+#[test]
+fn replicas_that_are_away_and_replicas_that_are_broken_meet_what_a_service_needs() {
+    // Five of six are needed: with two of them away at a time nobody is served, for three steps of 2 min.
+    let needs = |needs: u32| format!("replicas: {{ count: 6, needs: {needs} }}, ");
+    let rollout = "max_unavailable: 34%, max_surge: 0%, step: 2m";
+    assert_near(rolled_out(&needs(5), rollout), 100.0 * 360.0);
+    // Two thirds of the replicas serve 0.667 of 0.8.
+    assert_near(rolled_out(&needs(4), rollout), 100.0 * 360.0 * (1.0 - 4.0 / 6.0 / 0.8));
+    // The first of six is replaced and broken, the second away: four are up.
+    let broken = |needs: u32| {
+        let topology = format!(
+            "version: 1\ntopology: shop\nservices:\n  \
+             web: {{ replicas: {{ count: 6, needs: {needs} }} }}\n\
+             flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+        );
+        let change = "version: 1\nchange: bad\ntargets: [web]\n\
+             rollout: { strategy: rolling, max_unavailable: 1%, max_surge: 0%, step: 2m }\n\
+             horizon: 2m\n";
+        lost(&topology, change)
+    };
+    assert_near(broken(5), 100.0 * 120.0);
+    assert_near(broken(4), 100.0 * 120.0 / 6.0);
+}
+
 /// Two databases of which `web` needs one, and the first breaks for five minutes.
 fn either(call: &str, other: &str, horizon: &str) -> f64 {
     let topology = format!(

@@ -301,3 +301,71 @@ horizon: 2h
     let backlog = 600.0 * (2.8 - 0.01) + 600.0 * (2.8 - 1.0);
     assert_within(orders_lost(&more), 1_200.0 + backlog / (4.0 - 2.8), 0.01);
 }
+
+/// A shop in which orders ask either of two databases, and reports the first one.
+const EITHER: &str = "
+version: 1
+topology: shop
+services:
+  web: { dependencies: [{ any_of: [db, spare], timeout: 2s }] }
+  batch: { dependencies: [{ service: db, timeout: 2s }] }
+  db: { utilization: 80%, queue: unbounded, replicas: { count: 20, domains: [a, b, c, d] } }
+  spare:
+  notes:
+failure_domains: { a: {}, b: {}, c: {}, d: {} }
+flows:
+  order: { steps: [web], rate: 100/s }
+  report: { steps: [batch], rate: 100/s }
+";
+
+/// Reports lost to a change, and the probability that they fail because of it.
+fn lost_reports(change: &str) -> (f64, f64) {
+    let report = report(EITHER, change, 64);
+    let flow = report.flows.iter().find(|flow| flow.name == "report");
+    // Of flows that are never hit nothing is said.
+    flow.map_or((0.0, 0.0), |flow| {
+        (flow.orders_lost.as_ref().map_or(0.0, |lost| lost.mean), flow.caused.failed.p)
+    })
+}
+
+#[test]
+fn a_wait_stays_at_the_limit_below_which_it_grows_and_above_which_it_shrinks() {
+    for taken in [0.25, 0.3, 0.4] {
+        let change = format!(
+            "
+version: 1
+change: maintenance
+targets: [notes]
+actions: [{{ at: 0s, action: remove, target: db, share: {taken} }}]
+horizon: 1h
+"
+        );
+        // Orders are a third of what the database does in normal times, and ask the other one where it is
+        // late. With a share s of late answers 0.8 (1 - s/3) of the work comes, and 1 - taken of it is done.
+        let late = 3.0 * (1.0 - (1.0 - taken) / 0.8);
+        let until = 2.0 * (1.0 - taken) / (0.8 - (1.0 - taken));
+        let expected = 100.0 * late * (3600.0 - until);
+        let lost = lost_reports(&change).0;
+        assert!((lost / expected - 1.0).abs() < 0.01, "{taken}: {lost} instead of {expected}");
+    }
+}
+
+#[test]
+fn what_slides_without_the_change_too_is_not_blamed_on_it() {
+    let lost = |targets: &str| {
+        let change = format!(
+            "
+version: 1
+change: maintenance
+targets: [{targets}]
+during: [a]
+detection: {{ median: 5m }}
+rollback: {{ median: 5m }}
+horizon: 1h
+"
+        );
+        lost_reports(&change)
+    };
+    assert_eq!(lost("notes"), (0.0, 0.0));
+    assert!(lost("spare").0 > 0.0);
+}

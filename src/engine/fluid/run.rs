@@ -16,6 +16,7 @@ use super::timeline::failover::Failover;
 use super::timeline::interventions::AppliedInterventions;
 use super::timeline::progress::TrialProgress;
 use super::timeline::recovery::PendingRestart;
+use super::timeline::sliding::SlidingWait;
 use super::timeline::waits::WaitingSpell;
 use crate::compile::Plan;
 use crate::compile::plan::{ConsumerId, DomainId, FlowId, NodeId, ServiceId, TargetId};
@@ -58,6 +59,8 @@ pub(crate) struct Run<'a> {
     pub(crate) capacities: Table<ServiceId, (Lanes, u8)>,
     /// By lane: for how long something has been waiting.
     pub(crate) spells: [WaitingSpell; LANES],
+    /// By lane: what waits at a limit.
+    pub(crate) sliding: [SlidingWait; LANES],
     /// By service: how long requests waited when the last moment ended.
     pub(crate) waits_before: Table<ServiceId, Lanes>,
     /// By consumer: by how much the messages that wait for it grow in a second.
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
             interventions: AppliedInterventions::new(plan),
             capacities: Table::new(),
             spells: [WaitingSpell::default(); LANES],
+            sliding: Default::default(),
             waits_before: Table::filled(all(0.0), plan.services.len()),
             customers: ThinkingCustomers::of_flows(plan),
             message_growth: Table::filled(all(0.0), plan.consumers.len()),

@@ -191,7 +191,7 @@ impl Wrongs {
     ) -> Situation {
         let domains = self.domains(world, change);
         let infrastructure = world.infrastructure(graph, change, &domains, now);
-        let replicas_up = infrastructure.up.clone();
+        let mut replicas_up = infrastructure.up.clone();
         let (mut down, mut capacity) = (infrastructure.down, infrastructure.up);
         for (service, restart) in &self.restarts {
             down[*service] |= restart.by_domain && restart.is_waiting(now);
@@ -202,6 +202,14 @@ impl Wrongs {
                 let warmup = graph.topology.services[service].recovery.warmup.get();
                 *capacity *= effects.capacity(service, warmup, now);
                 down[service] |= effects.is_gone(service);
+                let taken = effects.taken(service);
+                replicas_up[service] -= taken;
+                let replicas = graph.topology.services[service].replicas.as_ref();
+                down[service] |= taken > 0.0
+                    && replicas.is_some_and(|replicas| {
+                        let up = replicas_up[service] * f64::from(replicas.count);
+                        up < f64::from(replicas.needs) - 1e-6
+                    });
             }
         }
         let numbers = 0..self.cohorts.len();

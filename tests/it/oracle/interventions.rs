@@ -45,6 +45,11 @@ impl Effects {
         reaches(self.taken[service], 1.0)
     }
 
+    /// The share of the capacity of a service that was taken away.
+    pub(crate) fn taken(&self, service: usize) -> f64 {
+        self.taken[service]
+    }
+
     /// What remains of, and comes to, the capacity of a service.
     pub(crate) fn capacity(&self, service: usize, warmup: f64, now: f64) -> f64 {
         let warm = |at: f64| if warmup > 0.0 { ((now - at) / warmup).clamp(0.0, 1.0) } else { 1.0 };

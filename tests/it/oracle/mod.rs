@@ -135,7 +135,11 @@ pub(crate) fn story(
         recorder.conclude(&story.conclude(last, baseline));
     }
     let trial = recorder.finish();
-    Trial { restless: trial.restless || with.slides() || without.slides(), ..trial }
+    let (sliding, anyway) = (with.sliding(), without.sliding());
+    // Where both slide, the grid has them at different sides of the limit at the same time. Where two limits
+    // meet, the mean of the states around them is not the only one that stays there.
+    let restless = trial.restless || sliding.min(anyway) > 0 || sliding.max(anyway) > 1;
+    Trial { restless, slides: sliding + anyway > 0, ..trial }
 }
 
 /// The times at which a story is computed, in order.

@@ -33,9 +33,11 @@ pub(crate) struct Trial {
     pub(crate) metastable: BTreeSet<String>,
     /// Services whose overload did not settle at some moment, with the change or without it.
     pub(crate) unsettled: BTreeSet<String>,
-    /// Whether a cycle did not come to rest at some moment, or a backlog slid along a limit, with the change
-    /// or without it.
+    /// Whether a cycle did not come to rest at some moment with the change or without it, or backlogs slid
+    /// along a limit with and without it, or two of them at once.
     pub(crate) restless: bool,
+    /// Whether a backlog slid along a limit.
+    pub(crate) slides: bool,
 }
 
 /// What became of a node or a service. Times are in seconds from the start of the rollout.

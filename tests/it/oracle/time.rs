@@ -54,8 +54,10 @@ pub(crate) struct Story<'a> {
     ordinary_runs: bool,
     corrupt_runs: bool,
     detected: Option<Detected>,
-    /// The rollback left every broken target wholly down.
-    worsened: bool,
+    /// From when the rollback left every broken target wholly down.
+    worsened: Option<f64>,
+    /// By target: the first moment at which it was in effect.
+    first_seen: Vec<Option<f64>>,
     cause_ended: Option<f64>,
     /// From when on the rollback takes exposure back.
     fades: Option<f64>,
@@ -98,7 +100,8 @@ impl<'a> Story<'a> {
             ordinary_runs: false,
             corrupt_runs: false,
             detected: None,
-            worsened: false,
+            worsened: None,
+            first_seen: vec![None; change.targets.len()],
             cause_ended: None,
             fades: None,
             moment_at: 0.0,
@@ -203,7 +206,7 @@ impl<'a> Story<'a> {
                 Event::Rollback | Event::KillSwitch
                     if self.change.actions.iter().any(Action::ends_cause) => {}
                 Event::Rollback if self.cause_ended.is_some() => {}
-                Event::Rollback if self.world.rollback_worsens => self.worsened = true,
+                Event::Rollback if self.world.rollback_worsens => self.worsened = Some(at),
                 Event::Rollback if !self.world.rollback_works => {}
                 Event::Rollback if self.rollback.takes > Seconds::ZERO => {
                     self.fades = Some(at);
@@ -372,6 +375,11 @@ impl<'a> Story<'a> {
     /// Starts the clocks of detection, after a moment has been computed.
     pub(crate) fn start_clocks(&mut self, now: f64, moment: &Moment, baseline: &Moment) {
         self.moment_at = now;
+        for target in 0..self.first_seen.len() {
+            if self.first_seen[target].is_none() && self.in_effect(target, now) {
+                self.first_seen[target] = Some(now);
+            }
+        }
         let needs_fail = self.any_failed(&self.detection.depends_on, moment);
         let factor = if needs_fail { self.detection.needs_factor } else { 1.0 };
         let failing = self.failing_targets(now);
@@ -424,7 +432,7 @@ impl<'a> Story<'a> {
         Wrongs {
             targets: all
                 .filter(|target| self.in_effect(*target, now))
-                .map(|target| (target, self.worsened))
+                .map(|target| (target, self.worsened.is_some()))
                 .collect(),
             restarts: self.restarts.clone(),
             cohorts: cohorts(
@@ -445,17 +453,23 @@ impl<'a> Story<'a> {
         let begun = |by: f64| self.begins(target).is_some_and(|begins| reaches(by, begins));
         let ended = self.ended[target].filter(|at| reaches(now, *at)).or(self.cause_ended);
         let is_on = match ended {
-            None => self.worsened || begun(now),
+            None => self.worsened.is_some() || begun(now),
             // Only corrupt data stays, until it is repaired.
             Some(ended) => {
                 let repaired = self.world.repair.map_or(ended, |repair| ended + repair);
                 drawn.mode == Mode::Corrupt
-                    && !self.worsened
                     && begun(ended)
+                    && self.has_written(target)
                     && !reaches(now, repaired)
             }
         };
         drawn.broken && is_on
+    }
+
+    /// Whether a target was in effect for a while before a rollback took it down for good.
+    fn has_written(&self, target: usize) -> bool {
+        let Some(worsened) = self.worsened else { return true };
+        self.first_seen[target].is_some_and(|seen| seen < worsened)
     }
 
     /// Ends the cause everywhere. What was still broken just before decides who must restart: what is

@@ -43,8 +43,7 @@ pub(crate) struct Walk<'a> {
     turns: Vec<(bool, u32)>,
 }
 
-/// So often a backlog turns that slides along a limit: it grows below, shrinks above, and no grid is fine
-/// enough to follow it.
+/// So often a backlog turns that slides along a limit: it grows below, shrinks above.
 const SLIDES: u32 = 24;
 
 impl<'a> Walk<'a> {
@@ -73,9 +72,9 @@ impl<'a> Walk<'a> {
         self.last.as_ref().map(|(_, moment)| moment)
     }
 
-    /// Whether some backlog slides along a limit.
-    pub(crate) fn slides(&self) -> bool {
-        self.turns.iter().any(|(_, turns)| *turns >= SLIDES)
+    /// How many backlogs slide along a limit.
+    pub(crate) fn sliding(&self) -> usize {
+        self.turns.iter().filter(|(_, turns)| *turns >= SLIDES).count()
     }
 
     /// Forgets a share of what a service loses to overload.

@@ -348,6 +348,23 @@ impl Run<'_> {
         }
     }
 
+    /// Returns what a flow loses now, for whatever reason: slow + down; with corrupt; corrupt alone; late.
+    /// While a wait slides along a limit it is the mean over the two states that follow each other.
+    pub(crate) fn flow_losses(&self, flow: FlowId, lane: usize) -> [f64; 4] {
+        self.sliding[lane].flow(flow, self.pure_losses(flow, lane))
+    }
+
+    /// Returns what a flow loses in the present state alone.
+    pub(crate) fn pure_losses(&self, flow: FlowId, lane: usize) -> [f64; 4] {
+        let node = self.plan.flows[flow].node;
+        [
+            self.node_share(node, lane, Shares::unanswered),
+            self.node_share(node, lane, Shares::failing),
+            self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
+            self.late_share(node, Some(flow), lane),
+        ]
+    }
+
     /// Returns the loss of a flow to the change now: slow + down, with corrupt, and corrupt alone.
     pub(crate) fn charged(&self, flow: FlowId, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
@@ -355,17 +372,13 @@ impl Run<'_> {
             return [0.0; 3];
         }
         let anyway = self.baseline.flow(flow, &self.progress[lane], lane);
-        let now = [
-            self.node_share(node, lane, Shares::unanswered),
-            self.node_share(node, lane, Shares::failing),
-            self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
-        ];
+        let now = self.flow_losses(flow, lane);
         std::array::from_fn(|level| beyond(now[level], anyway[level]))
     }
 
     /// Returns the share of a flow's orders that is late now because of the change.
     pub(crate) fn charged_late(&self, flow: FlowId, lane: usize) -> f64 {
-        let late = self.late_share(self.plan.flows[flow].node, Some(flow), lane);
+        let [.., late] = self.flow_losses(flow, lane);
         let [.., anyway] = self.baseline.flow(flow, &self.progress[lane], lane);
         (late - anyway).max(0.0)
     }
@@ -389,9 +402,8 @@ impl Run<'_> {
 
     /// Returns the shares of a flow's attempts that get no answer now, and a wrong one.
     pub(crate) fn attempts_now(&self, flow: FlowId, lane: usize) -> [f64; 2] {
-        let node = self.plan.flows[flow].node;
-        let unanswered = self.node_share(node, lane, Shares::unanswered);
-        [unanswered, self.node_share(node, lane, |shares, lane| shares.corrupt[lane])]
+        let [unanswered, _, corrupt, _] = self.flow_losses(flow, lane);
+        [unanswered, corrupt]
     }
 
     /// Returns the share of its orders that a flow loses to the change now, and the share of those
@@ -403,8 +415,7 @@ impl Run<'_> {
             // Wrong answers may take the place of none, and then grow by more than all losses do.
             return [failing, corrupt.min(failing)];
         }
-        let unanswered = self.node_share(item.node, lane, Shares::unanswered);
-        let corrupt = self.node_share(item.node, lane, |shares, lane| shares.corrupt[lane]);
+        let [unanswered, corrupt] = self.attempts_now(flow, lane);
         let with = item.lost_orders(unanswered, corrupt);
         let [unanswered, _, corrupt, _] = self.baseline.flow(flow, &self.progress[lane], lane);
         let without = item.lost_orders(unanswered, corrupt);

@@ -111,7 +111,7 @@ impl Run<'_> {
                 let [first, second] = match self.target_severity(target, lane) {
                     None => [0.0; 2],
                     // A rollback that made it worse hits whoever comes, exposed or not.
-                    Some(severity) if self.progress[lane].worsened => [severity; 2],
+                    Some(severity) if self.progress[lane].has_worsened() => [severity; 2],
                     Some(severity) => {
                         let severities = self.severities(target, severity, lane);
                         let exposures = self.exposures(target, lane);
@@ -169,12 +169,12 @@ impl Run<'_> {
         };
         if ended.is_finite() {
             // Wrong data outlive their cause until they are repaired.
-            let outlives = broken.mode[lane] == Mode::Corrupt
-                && time < repaired
-                && !(course.worsened && by_itself.is_finite());
-            return (outlives && from <= ended).then_some(broken.severity[lane]);
+            let outlives = broken.mode[lane] == Mode::Corrupt && time < repaired;
+            // What a rollback took down wrote none from then on.
+            let has_written = from <= ended && from < course.worsened_at;
+            return (outlives && has_written).then_some(broken.severity[lane]);
         }
-        if course.worsened {
+        if course.has_worsened() {
             return Some(1.0);
         }
         let exposure = course.exposure_of(target, self.plan);
@@ -184,7 +184,7 @@ impl Run<'_> {
 
     /// How a target fails now: a rollback that made it worse takes it down.
     pub(crate) fn mode(&self, target: TargetId, lane: usize) -> Mode {
-        if self.progress[lane].worsened && self.progress[lane].ended_at.is_infinite() {
+        if self.progress[lane].has_worsened() && self.progress[lane].ended_at.is_infinite() {
             Mode::Down
         } else {
             self.sampled.targets[target].mode[lane]
@@ -304,7 +304,7 @@ impl Run<'_> {
     /// Whether changed instances of a target fail all that comes to them.
     fn is_whole(&self, target: TargetId, lane: usize) -> bool {
         let severity = self.sampled.targets[target].severity[lane];
-        severity >= 1.0 || self.progress[lane].worsened
+        severity >= 1.0 || self.progress[lane].has_worsened()
     }
 
     /// Returns the damage of one target to the nodes that it hits.
@@ -339,7 +339,8 @@ impl Run<'_> {
             return false;
         }
         let replicas = f64::from(item.replicas);
-        let up = (self.replicas_left(service)[lane] - share) * replicas;
+        let away = self.interventions.taken(service)[lane];
+        let up = (self.replicas_left(service)[lane] - away - share) * replicas;
         // Shares of replicas are fractions, so the product is whole only but for rounding.
         up < f64::from(self.plan.services[service].needs) - 1e-6
     }

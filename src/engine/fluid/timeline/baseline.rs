@@ -1,6 +1,7 @@
 //! The same trials without the change: what would have failed anyway.
 
 use crate::compile::plan::{FlowId, NodeId, ServiceId};
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::timeline::progress::TrialProgress;
@@ -153,10 +154,14 @@ impl Run<'_> {
             for lane in (0..LANES).filter(|lane| alive[*lane]) {
                 self.watch(lane);
             }
-            baseline.steps.push(self.baseline_step(from));
+            let next: Lanes = std::array::from_fn(|lane| {
+                if alive[lane] { self.next_time(lane, self.end) } else { f64::INFINITY }
+            });
+            let step = self.baseline_step(from, baseline.steps.last());
+            baseline.steps.push(step);
             for lane in 0..LANES {
                 if alive[lane] {
-                    let next = self.next_time(lane, self.end);
+                    let next = next[lane];
                     // Of a snapshot it is the end that counts, of time everything before it.
                     let now = if is_timed { next } else { self.state.time[lane] };
                     alive[lane] = now < self.end;
@@ -187,26 +192,29 @@ impl Run<'_> {
         true
     }
 
-    fn baseline_step(&self, from: Lanes) -> Step {
-        let flows = self.plan.flows.entries().map(|(id, flow)| {
-            let of =
-                |shares: fn(&crate::engine::fluid::state::lanes::Shares, usize) -> f64| -> Lanes {
-                    std::array::from_fn(|lane| self.node_share(flow.node, lane, shares))
-                };
-            [
-                of(crate::engine::fluid::state::lanes::Shares::unanswered),
-                of(crate::engine::fluid::state::lanes::Shares::failing),
-                of(|shares, lane| shares.corrupt[lane]),
-                std::array::from_fn(|lane| self.late_share(flow.node, Some(id), lane)),
-            ]
+    fn baseline_step(&self, from: Lanes, last: Option<&Step>) -> Step {
+        let flows = self.plan.flows.ids().iter().map(|flow| {
+            let losses: [[f64; 4]; LANES] =
+                std::array::from_fn(|lane| self.flow_losses(flow, lane));
+            std::array::from_fn(|level| std::array::from_fn(|lane| losses[lane][level]))
         });
         let start_failed = self.index_of_plan.start_nodes.iter().map(|node| {
-            mask::<LANES>(|lane| {
-                self.failing_share(*node, lane)
-                    >= self.plan.failed - crate::engine::fluid::propagation::call_pipeline::SLACK
-            })
+            mask::<LANES>(|lane| self.failing_share(*node, lane) >= self.plan.failed - SLACK)
         });
-        let units = self.units_failing();
+        let mut units = self.units_failing();
+        // What fails in one of two states that follow each other fails anyway in both.
+        let sliding = mask::<LANES>(|lane| self.sliding[lane].is_sliding());
+        for (unit, failures) in last.filter(|_| sliding != 0).into_iter().flat_map(|it| &it.units) {
+            let failures = failures.map(|lanes| lanes & sliding);
+            match units.binary_search_by_key(unit, |(known, _)| *known) {
+                Ok(place) => {
+                    let known = &mut units[place].1;
+                    known.failed |= failures.failed;
+                    known.degraded |= failures.degraded;
+                }
+                Err(place) => units.insert(place, (*unit, failures)),
+            }
+        }
         Step { from, flows: flows.collect(), start_failed: start_failed.collect(), units }
     }
 }

@@ -112,6 +112,12 @@ impl AppliedInterventions {
         mask::<LANES>(|lane| self.taken[service][lane] >= 1.0 - SLACK)
     }
 
+    /// The share of a service's capacity that was taken away.
+    pub(crate) fn taken(&self, service: ServiceId) -> &Lanes {
+        // Nothing is taken where nobody acts, and then nothing is kept.
+        if self.is_used { &self.taken[service] } else { const { &all(0.0) } }
+    }
+
     /// When a target was fixed or switched off by itself.
     pub(crate) fn ended_at(&self, target: TargetId, lane: usize) -> f64 {
         if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
@@ -456,7 +462,7 @@ impl Run<'_> {
             return;
         }
         left.apply_down(&self.interventions.turned_away[service]);
-        let gone = self.interventions.gone(service);
+        let gone = self.gone(service);
         if gone != 0 {
             left.apply_down(&ones(gone));
         }
@@ -464,6 +470,23 @@ impl Run<'_> {
         if !same(&off, &all(0.0)) {
             left.times(&SurvivalProducts::of(&Shares { degraded: off, ..Shares::OK }));
         }
+    }
+
+    /// Returns the lanes in which a service serves nobody because of what was taken away: all of it, or so
+    /// many replicas that too few are left.
+    fn gone(&self, service: ServiceId) -> u8 {
+        let taken = self.interventions.taken(service);
+        let gone = self.interventions.gone(service);
+        let item = &self.plan.services[service];
+        if item.replicas.is_empty() || same(taken, &all(0.0)) {
+            return gone;
+        }
+        let left = self.replicas_left(service);
+        let replicas = item.replicas.len() as f64;
+        gone | mask::<LANES>(|lane| {
+            let up = (left[lane] - taken[lane]) * replicas;
+            taken[lane] > 0.0 && up < f64::from(item.needs) - 1e-6
+        })
     }
 
     /// Brings capacities, and the lanes in which services are down without overload, in line with what
@@ -474,7 +497,7 @@ impl Run<'_> {
         }
         let limited = self.plan.services.entries().filter(|(_, service)| service.utilization > 0.0);
         for (id, service) in limited {
-            capacities[id].1 |= self.interventions.gone(id);
+            capacities[id].1 |= self.gone(id);
             let acts = &self.interventions;
             let mut factors: Lanes = array(|lane| (1.0 - acts.taken[id][lane]).max(0.0));
             for added in acts.added.iter().filter(|added| added.service == id) {

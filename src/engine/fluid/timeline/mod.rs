@@ -8,4 +8,5 @@ pub(crate) mod messages;
 pub(crate) mod progress;
 pub(crate) mod recovery;
 pub(crate) mod refills;
+pub(crate) mod sliding;
 pub(crate) mod waits;

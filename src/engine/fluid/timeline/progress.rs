@@ -30,8 +30,8 @@ pub(crate) struct TrialProgress {
     /// When the cause ended.
     pub(crate) ended_at: f64,
     pub(crate) repair_at: f64,
-    /// Whether a rollback took every broken target down.
-    pub(crate) worsened: bool,
+    /// From when on every broken target is down since a rollback made it worse.
+    pub(crate) worsened_at: f64,
     /// Whether some target has been failing for some time: what a gate can see.
     pub(crate) has_shown: bool,
     /// The step of the baseline that holds now.
@@ -51,6 +51,11 @@ struct TargetProgress {
 const NEVER: f64 = f64::INFINITY;
 
 impl TrialProgress {
+    /// Whether a rollback took every broken target down.
+    pub(crate) fn has_worsened(&self) -> bool {
+        self.worsened_at.is_finite()
+    }
+
     /// The start of a trial.
     pub(crate) fn start(plan: &Plan) -> Self {
         let schedule = plan.schedule.as_ref();
@@ -81,7 +86,7 @@ impl TrialProgress {
             fades: [NEVER; 2],
             ended_at: NEVER,
             repair_at: NEVER,
-            worsened: false,
+            worsened_at: NEVER,
             has_shown: false,
             base_step: 0,
             targets: if has_own {
@@ -183,7 +188,7 @@ impl Run<'_> {
             // It happens once, whatever comes of it.
             self.progress[lane].rollback_at = NEVER;
             if has(self.sampled.rollback_worsens, lane) {
-                self.progress[lane].worsened = true;
+                self.progress[lane].worsened_at = time;
                 self.note(lane, Event::RollbackWorsened);
             } else if has(self.sampled.rollback_works, lane) {
                 if schedule.rollback_takes > 0.0 {

@@ -11,6 +11,7 @@ use crate::engine::fluid::propagation::step_state::{Echo, Slowed};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, same};
 use crate::engine::fluid::state::sampled_trials::Mode;
+use crate::engine::fluid::timeline::sliding::SlidingWait;
 use crate::engine::simd::array;
 
 /// After so many moments of one overload the next is at least a part of the shortest timeout away: where
@@ -42,6 +43,7 @@ impl Run<'_> {
         self.spells =
             [WaitingSpell { since: 0.0, moments: 0, free: FREE_MOMENTS, due: f64::INFINITY };
                 LANES];
+        self.sliding.iter_mut().for_each(SlidingWait::reset);
     }
 
     /// Notes which nodes answer later because of a target.
@@ -150,25 +152,38 @@ impl Run<'_> {
             return;
         }
         let mut is_waiting = false;
-        for &id in &self.index_of_plan.queued {
+        let sliding = &self.sliding[lane];
+        for (place, &id) in self.index_of_plan.queued.iter().enumerate() {
             let service = &self.plan.services[id];
-            let growth = self.loads.growth(service, id, lane);
+            let mut growth = self.loads.growth(service, id, lane);
+            let mut moved = growth * duration;
+            let mut waits_longer = self.state.wait_rates[id][lane] * duration;
+            if sliding.is_sliding() {
+                moved = sliding.moved(place, duration);
+                let working = self.loads.working(service, id, lane);
+                waits_longer = if working > 0.0 { moved / working } else { 0.0 };
+                growth = if moved == 0.0 { growth } else { moved };
+            }
             if growth != 0.0 {
                 let longest = self.loads.longest(service, id, lane);
                 let backlog = &mut self.loads.backlog[id][lane];
-                let after = *backlog + growth * duration;
+                let after = *backlog + moved;
                 // Exactly 0, or it would be about to run empty again and again.
                 *backlog = if after <= SLACK { 0.0 } else { after.min(longest) };
                 self.loads.dirty.mark(id);
             }
-            self.waits_before[id][lane] = (self.state.waits[id][lane]
-                + self.state.wait_rates[id][lane] * duration)
-                .clamp(0.0, LONGEST);
+            self.waits_before[id][lane] =
+                (self.state.waits[id][lane] + waits_longer).clamp(0.0, LONGEST);
             is_waiting |= growth != 0.0 || self.loads.backlog[id][lane] > 0.0;
             if service.concurrency.is_finite() {
                 let hanging = self.state.hanging(&self.loads, id)[lane];
+                let hung = if sliding.is_sliding() {
+                    sliding.hung(place, duration)
+                } else {
+                    hanging * duration
+                };
                 let stuck = &mut self.loads.stuck[id][lane];
-                let after = if hanging > 0.0 { *stuck + hanging * duration } else { 0.0 };
+                let after = if hanging > 0.0 { *stuck + hung } else { 0.0 };
                 let threads = service.concurrency * self.loads.speed[id][lane];
                 // Rounding must not leave a thread that is never taken.
                 let capped = if after >= threads - 1e-6 * threads { threads } else { after };
@@ -195,6 +210,7 @@ impl Run<'_> {
         if !self.plan.has_delays || !self.loads.is_timed || self.state.waits.is_empty() {
             return f64::INFINITY;
         }
+        self.sliding[lane].stop();
         let mut after = f64::INFINITY;
         let mut moves = false;
         for &id in &self.index_of_plan.queued {
@@ -220,14 +236,61 @@ impl Run<'_> {
             after = after.min(self.next_crossing(lane));
         }
         let time = self.state.time[lane];
-        let spell = &mut self.spells[lane];
+        let spell = &self.spells[lane];
+        let mut least = (1.0 - spell.free).max(0.0) * PART_OF_AGE * (time - spell.since);
         if spell.moments > CLOSE_MOMENTS {
-            after = after.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT);
+            least = least.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT);
         }
-        after = after.max((1.0 - spell.free).max(0.0) * PART_OF_AGE * (time - spell.since));
+        if moves && after.is_finite() {
+            self.note_waiting_state(lane, after);
+        }
+        if after < least {
+            after = self.slide(lane, least).unwrap_or(least);
+        }
         let due = self.state.next_echo(lane).min(time + after);
         self.spells[lane].due = due;
         due
+    }
+
+    /// Notes how fast everything that waits grows, until something happens because of it.
+    fn note_waiting_state(&mut self, lane: usize, lasts: f64) {
+        let spell = &self.spells[lane];
+        // Only what is about to turn for the third time and more can slide.
+        let is_close = spell.moments + 3 > CLOSE_MOMENTS || spell.free < 4.0;
+        let flows = || self.plan.flows.ids().iter().map(|flow| self.pure_losses(flow, lane));
+        let flows: Vec<[f64; 4]> = if is_close { flows().collect() } else { Vec::new() };
+        let (plan, state, loads) = (self.plan, &self.state, &self.loads);
+        let queued = &self.index_of_plan.queued;
+        self.sliding[lane].note(|now| {
+            now.lasts = lasts;
+            now.flows = flows;
+            now.growth.clear();
+            now.growth.extend(queued.iter().map(|&id| loads.growth(&plan.services[id], id, lane)));
+            now.hanging.clear();
+            now.hanging.extend(queued.iter().map(|&id| {
+                let has_threads = plan.services[id].concurrency.is_finite();
+                if has_threads { state.hanging(loads, id)[lane] } else { 0.0 }
+            }));
+        });
+    }
+
+    /// Slides along a limit for so long if what waits turns back and forth at it, but not beyond the moment
+    /// at which some other queue is full or empty. Gives for how long the present state lasts then.
+    fn slide(&mut self, lane: usize, cycle: f64) -> Option<f64> {
+        let lasts = self.sliding[lane].slide(cycle)?;
+        let mut ends = f64::INFINITY;
+        for (place, &id) in self.index_of_plan.queued.iter().enumerate() {
+            let service = &self.plan.services[id];
+            let backlog = self.loads.backlog[id][lane];
+            let drift = self.sliding[lane].drift(place);
+            if drift > SLACK {
+                let room = self.loads.longest(service, id, lane) - backlog;
+                ends = ends.min((room / drift).max(0.0));
+            } else if drift < -SLACK {
+                ends = ends.min(backlog / -drift);
+            }
+        }
+        Some(lasts.min(ends.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT)))
     }
 
     /// Whether so much work waits at a service that somebody gives up on it, and it does not get less.
