@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent / "topologies"
 CHANGE = "changes/webshop/payments-v4.yaml"
 CALLS = [
     ("check_change", {"change": [CHANGE]}, ["check", "webshop.yaml", "--change", CHANGE]),
-    ("explain", {"breaks": ["payments"]}, ["explain", "webshop.yaml", "--break", "payments"]),
+    ("explain", {"breaks": ["payments"]}, ["explain", "webshop.yaml", "--break", "payments", "--trials", "1000"]),
     ("advise", {"breaks": ["payments"], "trials": 500}, ["advise", "webshop.yaml", "--break", "payments", "--trials", "500"]),
     ("topology_of", {"services": ["payments"]}, ["show", "webshop.yaml", "--service", "payments"]),
 ]

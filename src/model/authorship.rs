@@ -5,6 +5,8 @@
 use super::Change;
 use super::change::{Author, ReliedOn};
 
+/// How many names of reviewers are kept; a message may hold a million.
+const REVIEWERS_MAX: usize = 100;
 /// How many links are kept of all messages.
 const LINKS_MAX: usize = 100;
 /// The longest link that is kept, in bytes.
@@ -109,7 +111,7 @@ fn reviewers_of(commits: &[CommitText]) -> Option<Vec<String>> {
             }
             is_reviewed = true;
             let name = name_of(value);
-            if !all.contains(&name) {
+            if all.len() < REVIEWERS_MAX && !all.contains(&name) {
                 all.push(name);
             }
         }
@@ -253,6 +255,8 @@ mod tests {
         assert_eq!(reviewed(&[(ANN, &by("ann"))]), nobody);
         assert_eq!(reviewed(&[(ANN, &by(CLAUDE))]), nobody);
         assert_eq!(reviewed(&[(ANN, &by("coderabbitai[bot]"))]), nobody);
+        let many: String = (0..50_000).map(|person| format!("Reviewed-by: P{person}\n")).collect();
+        assert_eq!(reviewed(&[(ANN, &many)]).map(|names| names.len()), Some(REVIEWERS_MAX));
         // Only the last paragraph holds trailers.
         assert_eq!(reviewed(&[(ANN, &format!("{ben}\nand more"))]), None);
     }

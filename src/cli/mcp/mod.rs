@@ -107,6 +107,10 @@ fn read_defaults(args: &McpArgs) -> Result<Defaults, Failure> {
     for (flag, path) in paths {
         let Some(path) = path else { continue };
         tools::check_path(path).map_err(|problem| Failure::usage(format!("{flag}: {problem}")))?;
+        // A folder is read file by file, by the calls.
+        if Path::new(path).is_dir() {
+            continue;
+        }
         load::first_bytes(path, 1).map_err(|problem| Failure::Input {
             diagnostics: vec![*problem],
             sources: Sources::default(),

@@ -94,7 +94,8 @@ impl BlastServer {
             (POLICY_URI, &self.defaults.policy, "The policy that changes are judged by"),
         ];
         for (uri, path, title) in files {
-            if path.is_some() {
+            // A folder of files is no text to read.
+            if path.as_deref().is_some_and(load::is_file) {
                 add(uri.to_owned(), title, "application/yaml");
             }
         }

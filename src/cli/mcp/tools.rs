@@ -39,8 +39,11 @@ enum ParameterKind {
     Paths,
     Text,
     Texts,
-    /// A whole number from 0 to a limit.
-    Count(u64),
+    /// A whole number from 0 to a limit, and the one that is taken where none is given.
+    Count {
+        most: u64,
+        usual: Option<u64>,
+    },
     Switch,
     /// One of some words; the first is the default.
     Word(&'static [&'static str]),
@@ -107,16 +110,25 @@ const NOW: Parameter = Parameter {
 
 const SEED: Parameter = Parameter {
     name: "seed",
-    kind: ParameterKind::Count(u64::MAX),
+    kind: ParameterKind::Count { most: u64::MAX, usual: None },
     use_as: Use::Flag("--seed"),
     description: "The seed of the random draws. Equal seeds give equal results. Default: 1.",
 };
 
 const TRIALS: Parameter = Parameter {
     name: "trials",
-    kind: ParameterKind::Count(10_000_000),
+    kind: ParameterKind::Count { most: 10_000_000, usual: None },
     use_as: Use::Flag("--trials"),
     description: "How many trials are simulated. Leave it out unless intervals are too wide.",
+};
+
+/// Many simulations stand behind one explanation, or one piece of advice: fewer trials each, so that a call
+/// ends before its client loses patience.
+const FEW_TRIALS: Parameter = Parameter {
+    name: "trials",
+    kind: ParameterKind::Count { most: 10_000_000, usual: Some(1000) },
+    use_as: Use::Flag("--trials"),
+    description: "How many trials are simulated. Default: 1000. More give narrower intervals, and take longer.",
 };
 
 const DETAIL: Parameter = Parameter {
@@ -215,12 +227,12 @@ pub(super) const TOOLS: &[Tool] = &[
             },
             Parameter {
                 name: "max_order",
-                kind: ParameterKind::Count(1000),
+                kind: ParameterKind::Count { most: 1000, usual: None },
                 use_as: Use::Flag("--max-order"),
                 description: "The largest sets of failures to look for.",
             },
             SEED,
-            TRIALS,
+            FEW_TRIALS,
             DETAIL,
         ],
         result: (report::schema::EXPLAIN, None),
@@ -255,7 +267,7 @@ pub(super) const TOOLS: &[Tool] = &[
             },
             NOW,
             SEED,
-            TRIALS,
+            FEW_TRIALS,
             DETAIL,
         ],
         result: (report::schema::ADVISE, None),
@@ -451,6 +463,7 @@ impl Parameter {
             "policy" => defaults.policy.clone(),
             _ => match self.kind {
                 ParameterKind::Word(words) => words.first().map(|word| (*word).to_owned()),
+                ParameterKind::Count { usual, .. } => usual.map(|count| count.to_string()),
                 _ => None,
             },
         }
@@ -476,7 +489,7 @@ impl ParameterKind {
             Self::Paths | Self::Texts => json!({
                 "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": ITEMS_MAX
             }),
-            Self::Count(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
+            Self::Count { most, .. } => json!({ "type": "integer", "minimum": 0, "maximum": most }),
             Self::Switch => json!({ "type": "boolean", "default": false }),
             Self::Word(words) => json!({ "enum": words, "default": words.first() }),
         };
@@ -497,7 +510,7 @@ impl ParameterKind {
                 let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
                 texts.collect::<Option<_>>().ok_or_else(|| self.expected(value))?
             }
-            (Self::Count(most), Value::Number(number)) => {
+            (Self::Count { most, .. }, Value::Number(number)) => {
                 let count = number.as_u64().filter(|count| *count <= most);
                 vec![count.ok_or_else(|| self.expected(value))?.to_string()]
             }
@@ -523,7 +536,7 @@ impl ParameterKind {
         let expected = match self {
             Self::Path | Self::Text => "a text".to_owned(),
             Self::Paths | Self::Texts => "a list of texts".to_owned(),
-            Self::Count(most) => format!("a whole number from 0 to {most}"),
+            Self::Count { most, .. } => format!("a whole number from 0 to {most}"),
             Self::Switch => "true or false".to_owned(),
             Self::Word(words) => format!("one of `{}`", words.join("`, `")),
         };

@@ -96,13 +96,13 @@ fn the_structured_part_of_each_tool_is_what_the_command_line_writes() {
         (
             "explain",
             json!({ "flow": "order", "detail": "full" }),
-            "explain shop.yaml --flow order",
+            "explain shop.yaml --flow order --trials 1000",
             None,
         ),
         (
             "explain",
             json!({ "breaks": ["pay"], "max_order": 2 }),
-            "explain shop.yaml --break pay --max-order 2 --detail summary",
+            "explain shop.yaml --break pay --max-order 2 --detail summary --trials 1000",
             None,
         ),
         (
@@ -114,7 +114,7 @@ fn the_structured_part_of_each_tool_is_what_the_command_line_writes() {
         (
             "advise",
             json!({ "breaks": ["pay"], "leave_out": ["timeout"], "satisfy": "default", "detail": "full" }),
-            "advise shop.yaml --break pay --leave-out timeout --satisfy default",
+            "advise shop.yaml --break pay --leave-out timeout --satisfy default --trials 1000",
             None,
         ),
         (
