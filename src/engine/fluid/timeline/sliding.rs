@@ -114,12 +114,6 @@ impl SlidingWait {
         self.over(duration, |state| state.hanging[place])
     }
 
-    /// Returns how fast the work that waits at a service grows while the wait slides.
-    pub(crate) fn drift(&self, place: usize) -> f64 {
-        let of = |state: &WaitingState| state.growth[place];
-        self.share * of(&self.states[0]) + (1.0 - self.share) * of(&self.states[1])
-    }
-
     /// Returns what a flow loses while the wait slides, given what it loses in the present state.
     pub(crate) fn flow(&self, flow: FlowId, now: [f64; 4]) -> [f64; 4] {
         match self.states[1].flows.get(flow.index()) {

@@ -245,7 +245,7 @@ impl Run<'_> {
             self.note_waiting_state(lane, after);
         }
         if after < least {
-            after = self.slide(lane, least).unwrap_or(least);
+            after = self.sliding[lane].slide(least).unwrap_or(least);
         }
         let due = self.state.next_echo(lane).min(time + after);
         self.spells[lane].due = due;
@@ -257,8 +257,11 @@ impl Run<'_> {
         let spell = &self.spells[lane];
         // Only what is about to turn for the third time and more can slide.
         let is_close = spell.moments + 3 > CLOSE_MOMENTS || spell.free < 4.0;
-        let flows = || self.plan.flows.ids().iter().map(|flow| self.pure_losses(flow, lane));
-        let flows: Vec<[f64; 4]> = if is_close { flows().collect() } else { Vec::new() };
+        if !is_close {
+            return self.sliding[lane].reset();
+        }
+        let flows = self.plan.flows.ids().iter();
+        let flows: Vec<[f64; 4]> = flows.map(|flow| self.pure_losses(flow, lane)).collect();
         let (plan, state, loads) = (self.plan, &self.state, &self.loads);
         let queued = &self.index_of_plan.queued;
         self.sliding[lane].note(|now| {
@@ -272,25 +275,6 @@ impl Run<'_> {
                 if has_threads { state.hanging(loads, id)[lane] } else { 0.0 }
             }));
         });
-    }
-
-    /// Slides along a limit for so long if what waits turns back and forth at it, but not beyond the moment
-    /// at which some other queue is full or empty. Gives for how long the present state lasts then.
-    fn slide(&mut self, lane: usize, cycle: f64) -> Option<f64> {
-        let lasts = self.sliding[lane].slide(cycle)?;
-        let mut ends = f64::INFINITY;
-        for (place, &id) in self.index_of_plan.queued.iter().enumerate() {
-            let service = &self.plan.services[id];
-            let backlog = self.loads.backlog[id][lane];
-            let drift = self.sliding[lane].drift(place);
-            if drift > SLACK {
-                let room = self.loads.longest(service, id, lane) - backlog;
-                ends = ends.min((room / drift).max(0.0));
-            } else if drift < -SLACK {
-                ends = ends.min(backlog / -drift);
-            }
-        }
-        Some(lasts.min(ends.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT)))
     }
 
     /// Whether so much work waits at a service that somebody gives up on it, and it does not get less.
