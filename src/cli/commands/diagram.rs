@@ -743,6 +743,7 @@ impl PictureArgs {
     }
 
     #[cfg(not(feature = "png"))]
+    #[expect(clippy::unused_self, reason = "called as the one that draws")]
     fn png(&self, _: &str, _: &ChartStyle<'_>) -> Result<Vec<u8>, Failure> {
         Err(Failure::usage("this program was built without PNG"))
     }
